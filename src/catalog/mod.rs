@@ -1,0 +1,1 @@
+//! Which providers exist, and where: data, embedded.

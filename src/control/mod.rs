@@ -1,0 +1,1 @@
+//! What changes the snapshot: start, reload, shutdown.

@@ -1,0 +1,130 @@
+//! What the decision knows about a request and about the policy's wishes: plain values, copied in.
+
+use std::time::Duration;
+
+use crate::units::{Dollars, PicoUsd, Share, Tokens};
+
+/// What a request asks for, as far as choosing an endpoint needs to know.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Request {
+    /// Estimated prompt length.
+    pub prompt: Tokens,
+    /// The most output the client accepts, over all choices, if it said so.
+    pub max_output: Option<Tokens>,
+    /// How the answer is delivered.
+    pub mode: Mode,
+    /// What the endpoint must be able to do.
+    pub needs: Capabilities,
+}
+
+/// How an answer is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Token by token.
+    Stream,
+    /// In one piece.
+    Plain,
+    /// In one piece and without output tokens (embeddings).
+    Embedding,
+}
+
+/// A set of what models can do beyond plain chat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities(u8);
+
+impl Capabilities {
+    /// Plain chat only.
+    pub const NONE: Self = Self(0);
+    /// Calls tools.
+    pub const TOOLS: Self = Self(1);
+    /// Reads images.
+    pub const VISION: Self = Self(2);
+    /// Answers in a given JSON schema.
+    pub const JSON_SCHEMA: Self = Self(4);
+    /// Thinks before it answers.
+    pub const REASONING: Self = Self(8);
+    /// Hears or speaks.
+    pub const AUDIO: Self = Self(16);
+
+    /// Each capability with its name in configurations.
+    pub const NAMED: [(&'static str, Self); 5] = [
+        ("tools", Self::TOOLS),
+        ("vision", Self::VISION),
+        ("json_schema", Self::JSON_SCHEMA),
+        ("reasoning", Self::REASONING),
+        ("audio", Self::AUDIO),
+    ];
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether everything in `needed` is in `self`.
+    pub const fn covers(self, needed: Self) -> bool {
+        self.0 & needed.0 == needed.0
+    }
+
+    /// The names of what is in the set.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::NAMED.into_iter().filter(move |(_, one)| self.covers(*one)).map(|(name, _)| name)
+    }
+}
+
+/// What a good answer is worth: the policy's `[objective]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Objective {
+    /// The worth of one second of a user's waiting.
+    pub value_of_second: Dollars,
+    /// A stream's first token after this is late …
+    pub target_first_token: Duration,
+    /// … as is a plain answer after this, if set …
+    pub target_answer: Option<Duration>,
+    /// … and costs this much.
+    pub late_cost: Dollars,
+    /// What a failed answer costs beyond its tokens.
+    pub failure_cost: Dollars,
+    /// Endpoints this close to the best share the traffic.
+    pub spread: Share,
+    /// The most that trying stale endpoints may cost extra, as a share of the route's spend.
+    pub exploration: Share,
+}
+
+/// Ranks an endpoint behind its true cost; never touches a bill.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Handicap {
+    /// None.
+    #[default]
+    None,
+    /// A share of the request's list price.
+    Share(Share),
+    /// An amount per request.
+    Amount(PicoUsd),
+}
+
+/// What a provider allows, per key or per model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests per minute.
+    pub requests_per_minute: Option<u64>,
+    /// Requests per day.
+    pub requests_per_day: Option<u64>,
+    /// Tokens per minute, input and output.
+    pub tokens_per_minute: Option<u64>,
+    /// Tokens per day, input and output.
+    pub tokens_per_day: Option<u64>,
+    /// Requests at a time.
+    pub concurrency: Option<u32>,
+}
+
+/// How often a request may be tried again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetryPolicy {
+    /// Attempts per request, the first included; at least 1.
+    pub attempts: u32,
+    /// Extra upstream calls as a share of requests.
+    pub budget: Share,
+    /// Extra upstream calls a second that are always allowed.
+    pub floor_per_second: f64,
+}

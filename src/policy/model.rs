@@ -1,0 +1,258 @@
+//! The compiled configuration and policy: valid by construction.
+//!
+//! `compile` is the only maker of these values. Everything here has been resolved (names to positions, money to
+//! micro-dollars, keys to secrets), so that no reader needs to handle a dangling name, and nothing is looked up by
+//! text on the request path except the model name that the client sent.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::engine::{Capabilities, Handicap, Limits, Objective, Price, RetryPolicy};
+use crate::ids::{EndpointId, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx, UpstreamIx};
+use crate::units::{PricePerMtok, Tokens};
+
+/// Everything that one set of files says.
+#[derive(Debug)]
+pub struct Model {
+    /// The `[server]` table.
+    pub server: Server,
+    /// The upstreams, in file order.
+    pub upstreams: IdVec<UpstreamIx, Upstream>,
+    /// The keys of all upstreams. An upstream without keys has one entry without a secret.
+    pub keys: IdVec<KeyIx, Key>,
+    /// Every model at every upstream through every key that may call it.
+    pub endpoints: IdVec<EndpointIx, Endpoint>,
+    /// Named routes first, in file order, then one implied route per model name that can be called directly.
+    pub routes: IdVec<RouteIx, Route>,
+    /// Which route serves a model name.
+    pub names: Names,
+    /// The tenants; empty means that any client is served.
+    pub tenants: IdVec<TenantIx, Tenant>,
+    /// Where the policy came from, for people (`policies/balanced.toml`, `builtin:balanced`).
+    pub policy_source: String,
+    /// Dollars per unit of each known currency, for the metric.
+    pub exchange: Vec<(String, f64)>,
+    /// The files that were read, to be watched for changes.
+    pub files: Vec<std::path::PathBuf>,
+    /// A fingerprint of everything read: the same content gives the same text.
+    pub fingerprint: String,
+}
+
+/// The `[server]` table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// The data plane's address.
+    pub listen: SocketAddr,
+    /// The admin plane's address.
+    pub admin: SocketAddr,
+    /// The token that the admin plane asks for beyond loopback.
+    pub admin_token: Option<Secret>,
+    /// Worker threads; `None` for one per core.
+    pub workers: Option<usize>,
+    /// The largest request body, in bytes.
+    pub max_body: usize,
+    /// How long a client may take for the whole request head.
+    pub header_timeout: Duration,
+    /// How long a client may leave its request body without progress.
+    pub body_timeout: Duration,
+    /// The longest wait for running requests after SIGTERM.
+    pub drain: Duration,
+    /// Where one JSON line per request goes.
+    pub access_log: AccessLog,
+}
+
+/// Where the access log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Standard output.
+    Stdout,
+    /// Nowhere.
+    Off,
+}
+
+/// A secret that compares by content and never prints.
+#[derive(Clone)]
+pub struct Secret(pub SecretString);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        use secrecy::ExposeSecret;
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+}
+
+impl Eq for Secret {}
+
+/// A provider's account, or a server of one's own.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// The catalogue provider it is an account of, if any.
+    pub provider: Option<Arc<str>>,
+    /// Where requests go.
+    pub base_url: BaseUrl,
+    /// Where data is processed. Empty means unknown, which satisfies no requirement.
+    pub regions: Vec<String>,
+    /// Free labels that `require` may ask for.
+    pub tags: Vec<String>,
+}
+
+/// An `http` or `https` URL without query, split into what a connection and a request line need.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BaseUrl {
+    /// Whether to speak TLS.
+    pub scheme: Scheme,
+    /// The host name or address, without brackets.
+    pub host: Arc<str>,
+    /// The port, explicit or by scheme.
+    pub port: u16,
+    /// The path in front of `/chat/completions`, without a trailing slash: `/v1`, or empty.
+    pub path: Arc<str>,
+}
+
+/// How to reach an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Plain text.
+    Http,
+    /// TLS.
+    Https,
+}
+
+/// One key of an upstream.
+#[derive(Debug)]
+pub struct Key {
+    /// The upstream it belongs to.
+    pub upstream: UpstreamIx,
+    /// Its name within the upstream; `None` for the stand-in of an upstream without keys.
+    pub name: Option<Arc<str>>,
+    /// Its identity across reloads: `upstream#name`.
+    pub id: Arc<str>,
+    /// What is sent as `Authorization: Bearer …`; `None` sends no such header.
+    pub secret: Option<Secret>,
+    /// What the provider allows this key, over all models.
+    pub limits: Limits,
+}
+
+/// One model at one upstream through one key.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// `upstream/model#key`.
+    pub id: EndpointId,
+    /// The upstream.
+    pub upstream: UpstreamIx,
+    /// The key.
+    pub key: KeyIx,
+    /// The model's name as it is sent.
+    pub model: Arc<str>,
+    /// What it costs; `None` when unknown.
+    pub price: Option<Arc<Price>>,
+    /// The prompt and answer together, in tokens, if known.
+    pub context: Option<Tokens>,
+    /// The longest answer, in tokens, if known.
+    pub max_output: Option<Tokens>,
+    /// What it is known to be able to do.
+    pub capabilities: Capabilities,
+    /// What the provider allows this model through this key.
+    pub limits: Limits,
+}
+
+/// How a set of model names is served.
+#[derive(Debug)]
+pub struct Route {
+    /// Its name: for metrics, headers and people. Implied routes are all called `unlisted`.
+    pub name: Arc<str>,
+    /// The endpoints that may serve it, best tier first. Static exclusions are already gone.
+    pub tiers: Vec<Vec<Candidate>>,
+    /// What the file names but the policy excludes, with the reason, for `check --resolve` and the admin views.
+    pub excluded: Vec<Excluded>,
+    /// What a good answer is worth.
+    pub objective: Objective,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// How often to try again.
+    pub retry: RetryPolicy,
+    /// The names and globs it serves, as written.
+    pub models: Vec<String>,
+}
+
+/// An endpoint as a route sees it.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Which endpoint.
+    pub endpoint: EndpointIx,
+    /// Ranks it behind its true cost.
+    pub handicap: Handicap,
+}
+
+/// An endpoint that a route names but may not use.
+#[derive(Clone, Debug)]
+pub struct Excluded {
+    /// Which endpoint.
+    pub endpoint: EndpointIx,
+    /// Why, in words an operator understands: "region unknown; the policy requires cn".
+    pub reason: String,
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection, TLS included.
+    pub connect: Duration,
+    /// For a stream's first token.
+    pub first_token: Duration,
+    /// Between tokens of a stream.
+    pub idle: Duration,
+    /// For the whole request, all attempts included.
+    pub total: Duration,
+}
+
+/// The most that a candidate may cost, per million tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MaxPrice {
+    /// For input.
+    pub input: Option<PricePerMtok>,
+    /// For output.
+    pub output: Option<PricePerMtok>,
+}
+
+/// A client that may use the data plane.
+#[derive(Debug)]
+pub struct Tenant {
+    /// Its name, for metrics and the log.
+    pub name: Arc<str>,
+    /// The keys it may present.
+    pub keys: Vec<Secret>,
+    /// The routes it may use, by name; `None` means all, models named directly included.
+    pub routes: Option<Vec<Arc<str>>>,
+}
+
+/// From the model name in a request to its route: exact names first, then globs by longest prefix, then file order.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Exact names: of routes' `models`, then (for `unlisted = "allow"`) models, `upstream/model` and
+    /// `upstream/model#key`.
+    pub exact: HashMap<String, RouteIx>,
+    /// Globs with one `*` at the end, longest prefix first, as (prefix, route).
+    pub prefixes: Vec<(String, RouteIx)>,
+}
+
+impl Names {
+    /// The route that serves `model`.
+    pub fn resolve(&self, model: &str) -> Option<RouteIx> {
+        self.exact.get(model).copied().or_else(|| {
+            self.prefixes.iter().find(|(prefix, _)| model.starts_with(prefix.as_str())).map(|(_, route)| *route)
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! What outlives a request: the snapshot and the cells it points to.
