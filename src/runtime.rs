@@ -22,8 +22,9 @@ pub fn now() -> Timestamp {
     Timestamp::after_start(instant.saturating_duration_since(start))
 }
 
+/// The clock's own type, for tokio's timers.
 #[expect(clippy::disallowed_methods, reason = "this is the file that asks the system for time")]
-fn instant() -> Instant {
+pub(crate) fn instant() -> Instant {
     Instant::now()
 }
 

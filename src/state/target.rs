@@ -1,0 +1,112 @@
+//! Where an endpoint's requests go, prepared once per snapshot: nothing here is built per request.
+
+use http::header::{HeaderValue, InvalidHeaderValue};
+use http::{Uri, uri};
+use secrecy::ExposeSecret;
+
+use crate::dialect::Kind;
+use crate::policy::model::{BaseUrl, Key, Scheme, Upstream};
+
+/// The fixed parts of requests to one upstream with one key.
+#[derive(Debug)]
+pub struct Target {
+    /// What connections are pooled by.
+    pub url: BaseUrl,
+    /// The `Host` header.
+    pub host: HeaderValue,
+    /// The `Authorization` header. Marked as sensitive, so that it prints as such.
+    pub authorization: Option<HeaderValue>,
+    chat: Uri,
+    completion: Uri,
+    embedding: Uri,
+}
+
+/// A key or a URL that cannot be sent. The key is not named.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// The key has bytes that no header may carry.
+    #[error("the key {key} cannot be sent in a header: it holds control characters (a line break at its end?)")]
+    Key {
+        /// The key's name.
+        key: String,
+        /// What the header type said.
+        source: InvalidHeaderValue,
+    },
+    /// The host cannot be sent as a header.
+    #[error("the host of upstream {upstream} cannot be sent as a header")]
+    Host {
+        /// The upstream's name.
+        upstream: String,
+        /// What the header type said.
+        source: InvalidHeaderValue,
+    },
+    /// The path cannot be sent in a request line.
+    #[error("the base_url of upstream {upstream} has a path that cannot be sent")]
+    Path {
+        /// The upstream's name.
+        upstream: String,
+        /// What the URI type said.
+        source: uri::InvalidUri,
+    },
+}
+
+impl Target {
+    /// What is sent to `upstream` with `key`.
+    pub fn new(upstream: &Upstream, key: &Key) -> Result<Self, TargetError> {
+        let url = upstream.base_url.clone();
+        let path = |tail: &str| {
+            let path = format!("{}{tail}", url.path);
+            path.parse::<Uri>().map_err(|source| TargetError::Path { upstream: upstream.name.to_string(), source })
+        };
+        let host = HeaderValue::from_str(&authority(&url))
+            .map_err(|source| TargetError::Host { upstream: upstream.name.to_string(), source })?;
+        Ok(Self {
+            chat: path("/chat/completions")?,
+            completion: path("/completions")?,
+            embedding: path("/embeddings")?,
+            authorization: authorization(key)?,
+            host,
+            url,
+        })
+    }
+
+    /// The request line's target.
+    pub fn uri(&self, kind: Kind) -> Uri {
+        match kind {
+            Kind::Chat => self.chat.clone(),
+            Kind::Completion => self.completion.clone(),
+            Kind::Embedding => self.embedding.clone(),
+        }
+    }
+}
+
+fn authorization(key: &Key) -> Result<Option<HeaderValue>, TargetError> {
+    let Some(secret) = &key.secret else { return Ok(None) };
+    let mut value = HeaderValue::try_from(format!("Bearer {}", secret.0.expose_secret()))
+        .map_err(|source| TargetError::Key { key: key.id.to_string(), source })?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+/// `host`, or `host:port` where the port is not the scheme's own; IPv6 addresses in brackets.
+fn authority(url: &BaseUrl) -> String {
+    let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.to_string() };
+    let usual = match url.scheme {
+        Scheme::Http => 80,
+        Scheme::Https => 443,
+    };
+    if url.port == usual { host } else { format!("{host}:{}", url.port) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_header_names_the_port_only_where_it_is_unusual() {
+        let url = |scheme, host: &str, port| BaseUrl { scheme, host: host.into(), port, path: "".into() };
+        assert_eq!(authority(&url(Scheme::Https, "api.example.org", 443)), "api.example.org");
+        assert_eq!(authority(&url(Scheme::Http, "api.example.org", 8000)), "api.example.org:8000");
+        assert_eq!(authority(&url(Scheme::Http, "::1", 80)), "[::1]");
+    }
+}
