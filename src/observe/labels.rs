@@ -25,6 +25,12 @@ macro_rules! label_sets {
                 }
             }
         }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.label())
+            }
+        }
     )+};
 }
 
