@@ -1,0 +1,42 @@
+//! What a scrape may say about the present: each setter states one fact, and what is not stated has no series.
+//!
+//! An unknown score, price or quota is left out rather than shown as 0, which would read as free or as spent.
+
+use super::labels::{EndpointState, PriceKind, QuotaKind};
+use super::metrics::Gauges;
+use crate::ids::EndpointId;
+use crate::units::{Dollars, PricePerMtok, Share, count_to_f64};
+
+impl Gauges {
+    /// The state of an endpoint: 1 for this one, 0 for all others.
+    pub fn set_state(&self, endpoint: &EndpointId, now: EndpointState) {
+        for state in EndpointState::ALL {
+            self.state.with([endpoint.as_str(), state.label()]).set(i64::from(*state == now));
+        }
+    }
+
+    /// How many requests an endpoint is working on.
+    pub fn set_inflight(&self, endpoint: &EndpointId, requests: u64) {
+        self.inflight.with([endpoint.as_str()]).set(count_to_f64(requests));
+    }
+
+    /// An endpoint's mean score.
+    pub fn set_score(&self, endpoint: &EndpointId, score: Dollars) {
+        self.score.with([endpoint.as_str()]).set(score.0);
+    }
+
+    /// What is left of a limit.
+    pub fn set_quota(&self, endpoint: &EndpointId, kind: QuotaKind, remaining: Share) {
+        self.quota.with([endpoint.as_str(), kind.label()]).set(remaining.0);
+    }
+
+    /// What a model costs.
+    pub fn set_price(&self, upstream: &str, model: &str, kind: PriceKind, price: PricePerMtok) {
+        self.price.with([upstream, model, kind.label()]).set(price.as_dollars().0);
+    }
+
+    /// What one unit of a currency is worth.
+    pub fn set_exchange(&self, currency: &str, rate: Dollars) {
+        self.exchange.with([currency]).set(rate.0);
+    }
+}
