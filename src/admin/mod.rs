@@ -1,1 +1,10 @@
-//! The admin plane.
+//! The admin plane: what operators, probes and Prometheus ask.
+//!
+//! It runs on the control thread and shares nothing with the data plane but the snapshot and the cells, so that a slow
+//! scrape delays no request.
+
+mod access;
+mod server;
+mod views;
+
+pub use server::{Plane, serve};

@@ -1,1 +1,159 @@
-//! The command line.
+//! The command line: what may be asked for, and the exit code that answers.
+//!
+//! Exit codes: 0 done, 1 failed while running, 2 bad usage or invalid configuration.
+
+mod check;
+pub mod demo;
+mod policy_command;
+mod serve;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::policy::Sources;
+use crate::simulated;
+
+/// A cost-aware load balancer and router for LLM providers.
+///
+/// Clients speak the OpenAI API to it and change only their base URL.
+#[derive(Debug, Parser)]
+#[command(name = "faregate", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Serve(ServeArgs),
+    /// See it route, fail over and save money: simulated providers, no key, no network.
+    Demo(demo::DemoArgs),
+    /// Check configuration and policy files; nothing is run.
+    Check(CheckArgs),
+    /// List and show the policies that are built in.
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
+    /// Run a simulated provider (for tests).
+    #[command(hide = true)]
+    MockProvider(simulated::MockArgs),
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// The configuration. Without it: ./faregate.toml, then /etc/faregate/faregate.toml, then every catalogue provider
+    /// whose usual key variable is set.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// Configuration and policy files.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The configuration that policy files are checked against; without it, the catalogue.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How diagnostics are printed.
+    #[arg(long, value_enum, default_value_t = FormatArg::Plain)]
+    format: FormatArg,
+    /// Print what each route comes to: tiers, endpoints, prices, and what is excluded and why.
+    #[arg(long)]
+    resolve: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatArg {
+    /// For people.
+    Plain,
+    /// For tools.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyCommand {
+    /// Their names and what they are for.
+    List,
+    /// One of them, to read or to start from.
+    Show {
+        /// Its name, with or without `builtin:`.
+        name: String,
+    },
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<u8> {
+    match command {
+        Command::Serve(args) => serve::run(args.config),
+        Command::Demo(args) => demo::run(&args),
+        Command::Check(args) => check_files(&args),
+        Command::Policy { command } => policy(command),
+        Command::MockProvider(args) => simulated::run_command(args).map(|()| 0),
+    }
+}
+
+fn check_files(args: &CheckArgs) -> anyhow::Result<u8> {
+    let format = match args.format {
+        FormatArg::Plain => check::Format::Plain,
+        FormatArg::Json => check::Format::Json,
+    };
+    let resolve = if args.resolve { check::Resolve::Yes } else { check::Resolve::No };
+    let sources = Sources { env: &environment, read: &read_file };
+    let outcome = check::check(&args.files, args.config.as_deref(), format, resolve, &sources);
+    print(&outcome.text)?;
+    Ok(outcome.exit_code)
+}
+
+fn policy(command: PolicyCommand) -> anyhow::Result<u8> {
+    match command {
+        PolicyCommand::List => print(&policy_command::list()).map(|()| 0),
+        PolicyCommand::Show { name } => match policy_command::show(&name) {
+            Ok(text) => print(text).map(|()| 0),
+            Err(message) => {
+                complain(&message);
+                Ok(2)
+            }
+        },
+    }
+}
+
+/// The process's environment.
+#[expect(clippy::disallowed_methods, reason = "the one place where the command line hands the environment in")]
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn read_file(path: &std::path::Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
+}
+
+/// Prints to standard output. A reader that has gone (`| head`) is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+fn complain(text: &str) {
+    // Nowhere is left to report that standard error is closed.
+    let written = writeln!(std::io::stderr().lock(), "{text}");
+    debug_assert!(written.is_ok());
+}

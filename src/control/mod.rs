@@ -1,1 +1,11 @@
 //! What changes the snapshot: start, reload, shutdown.
+//!
+//! Reload is prepare, then commit: everything that can fail builds a complete new snapshot, and putting it in force is
+//! one store. An invalid file leaves what runs as it is.
+
+mod daemon;
+mod reload;
+mod watch;
+
+pub use daemon::{Daemon, StartError};
+pub use reload::{Outcome, Reloader, Source, Status, Trigger};

@@ -34,6 +34,8 @@ pub enum Phase {
     Running,
     /// No new connections; running requests end.
     Draining,
+    /// Everything ends at once.
+    Stopped,
 }
 
 /// Accepts connections until `phase` says to drain, then waits until the last request has ended.
@@ -42,7 +44,7 @@ pub async fn run(listener: TcpListener, worker: Arc<Worker>, mut phase: watch::R
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = phase.wait_for(|phase| *phase == Phase::Draining) => break,
+            _ = phase.wait_for(|phase| *phase != Phase::Running) => break,
         };
         match accepted {
             Ok((stream, _peer)) => {

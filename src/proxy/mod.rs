@@ -1,1 +1,23 @@
 //! The data plane: from an accepted connection to a settled answer.
+//!
+//! `listener` accepts, `service` reads the request path in order, `failover` decides and tries, `attempt` goes as far
+//! as the commit point, `relay` carries the rest, and `exchange` settles whatever happens.
+
+mod admission;
+mod attempt;
+pub mod dial;
+mod exchange;
+mod failover;
+mod guard;
+mod headers;
+pub mod listener;
+mod listing;
+mod outgoing;
+mod patience;
+mod plain;
+pub mod pool;
+mod relay;
+mod reply;
+mod service;
+mod stream;
+pub mod worker;

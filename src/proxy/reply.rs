@@ -10,6 +10,7 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 
 use crate::dialect;
+use crate::observe::Outcome;
 
 /// Tells SDKs whether to try again by themselves.
 pub const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -136,6 +137,26 @@ impl Refusal {
             Self::UpstreamFailed { .. } => shape(StatusCode::BAD_GATEWAY, "api_error", "upstream_failed"),
             Self::UpstreamTimeout { .. } => shape(StatusCode::GATEWAY_TIMEOUT, "api_error", "upstream_timeout"),
             Self::Overloaded => shape(StatusCode::SERVICE_UNAVAILABLE, "api_error", "overloaded"),
+        }
+    }
+
+    /// How the request ended, for the metrics.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Invalid { .. }
+            | Self::TooLarge { .. }
+            | Self::BodyTimeout
+            | Self::NoRoute { .. }
+            | Self::UnsupportedEndpoint { .. }
+            | Self::UnknownPath { .. }
+            | Self::WrongMethod { .. }
+            | Self::Incapable { .. }
+            | Self::ContextExceeded { .. } => Outcome::ClientError,
+            Self::Unauthorized | Self::Forbidden { .. } => Outcome::Refused,
+            Self::NoEndpoint { .. } | Self::Overloaded => Outcome::NoEndpoint,
+            Self::RateLimited { .. } => Outcome::RateLimited,
+            Self::UpstreamFailed { .. } => Outcome::UpstreamError,
+            Self::UpstreamTimeout { .. } => Outcome::Timeout,
         }
     }
 

@@ -1,1 +1,16 @@
-//! What outlives a request: the snapshot and the cells it points to.
+//! What outlives a request: the snapshot, and the cells it points to.
+//!
+//! A snapshot is immutable and replaced whole. What changes with traffic (health, quota, retry budgets) lives in cells
+//! that are found by name and carried over from one snapshot to the next, so that a reload forgets nothing.
+
+mod cells;
+mod registry;
+mod snapshot;
+mod target;
+mod tenants;
+
+pub use cells::{EndpointCell, KeyCell, Override, RouteCell, Ticket};
+pub use registry::Registry;
+pub use snapshot::{BuildError, Cells, Seat, Snapshot};
+pub use target::{Target, TargetError};
+pub use tenants::Tenants;

@@ -1,0 +1,218 @@
+//! What the admin plane shows: plain values copied out of the snapshot and its cells.
+//!
+//! The same facts fill the gauges of a scrape, so that a dashboard and `/v1/endpoints` cannot disagree.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::control::Status;
+use crate::engine::{Price, QuotaReading, Standing};
+use crate::ids::EndpointIx;
+use crate::observe::{EndpointState, Gauges, PriceKind, QuotaKind};
+use crate::policy::model::{Candidate, Excluded, Route};
+use crate::state::{Override, Snapshot};
+use crate::units::{Dollars, Share, Timestamp, Tokens};
+
+/// `GET /v1/endpoints`.
+#[derive(Debug, Serialize)]
+pub struct Endpoints<'a> {
+    generation: u64,
+    endpoints: Vec<Endpoint<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Endpoint<'a> {
+    id: &'a str,
+    upstream: &'a str,
+    model: &'a str,
+    state: &'static str,
+    retry_in_ms: Option<u64>,
+    in_flight: u32,
+    requests: u64,
+    first_token_ms: Option<f64>,
+    time_per_output_token_ms: Option<f64>,
+    success_rate: f64,
+    price: Option<PriceView>,
+    quota_remaining: Option<f64>,
+    score_usd: Option<f64>,
+    regions: &'a [String],
+    tags: &'a [String],
+}
+
+/// Dollars per million tokens.
+#[derive(Debug, Serialize)]
+struct PriceView {
+    input: f64,
+    cached_input: Option<f64>,
+    output: f64,
+}
+
+impl From<&Price> for PriceView {
+    fn from(price: &Price) -> Self {
+        Self {
+            input: price.input.as_dollars().0,
+            cached_input: price.cached_input.map(|cached| cached.as_dollars().0),
+            output: price.output.as_dollars().0,
+        }
+    }
+}
+
+/// What every endpoint is and how it does.
+pub fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
+    let model = &snapshot.model;
+    let endpoints = model.endpoints.iter().map(|(position, endpoint)| {
+        let seat = &snapshot.seats[position];
+        let upstream = &model.upstreams[endpoint.upstream];
+        let (health, quota) = reading(snapshot, position, now);
+        let (state, until) = state(snapshot, position, now);
+        Endpoint {
+            id: endpoint.id.as_str(),
+            upstream: &upstream.name,
+            model: &endpoint.model,
+            state: state.label(),
+            retry_in_ms: until.map(|until| millis(now.until(until))),
+            in_flight: health.in_flight,
+            requests: seat.cell.requests(),
+            first_token_ms: health.first_token().map(|span| span.as_secs_f64() * 1e3),
+            time_per_output_token_ms: health.time_per_output_token().map(|span| span.as_secs_f64() * 1e3),
+            success_rate: health.success_rate(),
+            price: endpoint.price.as_deref().map(PriceView::from),
+            quota_remaining: quota_ratios(&quota).map(|(_, ratio)| ratio.0).reduce(f64::min),
+            score_usd: seat.cell.mean_score().map(|score| score.0),
+            regions: &upstream.regions,
+            tags: &upstream.tags,
+        }
+    });
+    Endpoints { generation: snapshot.generation, endpoints: endpoints.collect() }
+}
+
+/// `GET /v1/policy`.
+#[derive(Debug, Serialize)]
+pub struct Policy<'a> {
+    generation: u64,
+    source: &'a str,
+    fingerprint: &'a str,
+    routes: Vec<RouteView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct RouteView<'a> {
+    name: &'a str,
+    models: &'a [String],
+    tiers: Vec<Vec<&'a str>>,
+    excluded: Vec<ExcludedView<'a>>,
+    value_of_second_usd: f64,
+    target_first_token_ms: u64,
+    late_cost_usd: f64,
+    failure_cost_usd: f64,
+    attempts: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct ExcludedView<'a> {
+    endpoint: &'a str,
+    reason: &'a str,
+}
+
+/// What the policy in force comes to.
+pub fn policy(snapshot: &Snapshot) -> Policy<'_> {
+    let model = &snapshot.model;
+    let name = |endpoint: EndpointIx| model.endpoints[endpoint].id.as_str();
+    let view = |route: &'_ Route| RouteView::of(snapshot, route);
+    let _: &dyn Fn(EndpointIx) -> &'_ str = &name;
+    Policy {
+        generation: snapshot.generation,
+        source: &model.policy_source,
+        fingerprint: &model.fingerprint,
+        routes: model.routes.values().map(view).collect(),
+    }
+}
+
+impl<'a> RouteView<'a> {
+    fn of(snapshot: &'a Snapshot, route: &'a Route) -> Self {
+        let name = |endpoint: EndpointIx| snapshot.model.endpoints[endpoint].id.as_str();
+        let tier = |tier: &'a Vec<Candidate>| tier.iter().map(|entry| name(entry.endpoint)).collect();
+        let excluded = |entry: &'a Excluded| ExcludedView { endpoint: name(entry.endpoint), reason: &entry.reason };
+        Self {
+            name: &route.name,
+            models: &route.models,
+            tiers: route.tiers.iter().map(tier).collect(),
+            excluded: route.excluded.iter().map(excluded).collect(),
+            value_of_second_usd: route.objective.value_of_second.0,
+            target_first_token_ms: millis(route.objective.target_first_token),
+            late_cost_usd: route.objective.late_cost.0,
+            failure_cost_usd: route.objective.failure_cost.0,
+            attempts: route.retry.attempts,
+        }
+    }
+}
+
+/// `GET /readyz`.
+#[derive(Debug, Serialize)]
+pub struct Readiness<'a> {
+    ready: bool,
+    generation: u64,
+    last_reload: LastReload<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct LastReload<'a> {
+    successful: bool,
+    diagnostics: Option<&'a str>,
+    at: Option<String>,
+}
+
+/// Whether to send requests here, and whether what runs is what the files say.
+pub fn readiness<'a>(snapshot: &Snapshot, failure: Option<&'a Status>, ready: Ready) -> Readiness<'a> {
+    Readiness {
+        ready: ready == Ready::Yes,
+        generation: snapshot.generation,
+        last_reload: LastReload {
+            successful: failure.is_none(),
+            diagnostics: failure.map(|failure| failure.diagnostics.as_str()),
+            at: failure.and_then(|failure| jiff::Timestamp::try_from(failure.at).ok()).map(|at| at.to_string()),
+        },
+    }
+}
+
+/// Whether requests should be sent here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// They should.
+    Yes,
+    /// It is shutting down.
+    Draining,
+}
+
+/// States what is, for one scrape.
+pub fn fill_gauges(snapshot: &Snapshot, gauges: &Gauges, now: Timestamp) {
+    let model = &snapshot.model;
+    for (position, endpoint) in model.endpoints.iter() {
+        let cell = &snapshot.seats[position].cell;
+        let (health, quota) = reading(snapshot, position, now);
+        gauges.set_state(&endpoint.id, state(snapshot, position, now).0);
+        gauges.set_inflight(&endpoint.id, u64::from(health.in_flight));
+        if let Some(score) = cell.mean_score() {
+            gauges.set_score(&endpoint.id, score);
+        }
+        for (kind, ratio) in quota_ratios(&quota) {
+            gauges.set_quota(&endpoint.id, kind, ratio);
+        }
+        if let Some(price) = endpoint.price.as_deref() {
+            let upstream = &model.upstreams[endpoint.upstream].name;
+            let kinds = [
+                (PriceKind::Input, Some(price.input)),
+                (PriceKind::CachedInput, price.cached_input),
+                (PriceKind::Output, Some(price.output)),
+                (PriceKind::Reasoning, price.reasoning),
+            ];
+            for (kind, amount) in kinds.into_iter().filter_map(|(kind, amount)| Some((kind, amount?))) {
+                gauges.set_price(upstream, &endpoint.model, kind, amount);
+            }
+        }
+    }
+    for (currency, rate) in &model.exchange {
+        gauges.set_exchange(currency, Dollars(*rate));
+    }
+}

@@ -1,0 +1,179 @@
+//! From files to a snapshot in force, or to a reason why not.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+
+use crate::observe::Metrics;
+use crate::policy::model::{Model, Server};
+use crate::policy::{self, Loaded, Sources};
+use crate::proxy::worker::Shared;
+use crate::runtime;
+use crate::state::{BuildError, Cells, Snapshot};
+
+/// Looks up environment variables.
+pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Where the configuration comes from.
+#[derive(Clone)]
+pub struct Source {
+    /// The file, or `None` for the embedded default.
+    pub path: Option<PathBuf>,
+    /// Where `env:` keys are looked up.
+    pub environment: Environment,
+}
+
+impl Source {
+    /// Reads and compiles everything.
+    pub fn load(&self) -> Loaded {
+        let sources = Sources { env: &*self.environment, read: &|path| std::fs::read_to_string(path).map_err(|error| error.to_string()) };
+        match &self.path {
+            Some(path) => policy::load(path, &sources),
+            None => policy::load_default(&sources),
+        }
+    }
+}
+
+/// What asked for a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// A file changed, or the slow poll came by.
+    Watch,
+    /// A person or a tool: SIGHUP, `POST /v1/reload`.
+    Request,
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A new snapshot is in force.
+    Applied {
+        /// Its number.
+        generation: u64,
+        /// Settings that changed but need a restart.
+        needs_restart: Vec<&'static str>,
+    },
+    /// The files say what is in force already.
+    Unchanged {
+        /// The number of the snapshot in force.
+        generation: u64,
+    },
+    /// The files are invalid; what ran runs on.
+    Rejected {
+        /// All diagnostics, as `check` prints them.
+        diagnostics: String,
+    },
+}
+
+/// A reload that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// All diagnostics, as `check` prints them.
+    pub diagnostics: String,
+    /// When.
+    pub at: SystemTime,
+}
+
+/// Reloads, one at a time.
+pub struct Reloader {
+    shared: Arc<Shared>,
+    source: Source,
+    cells: Arc<Mutex<Cells>>,
+    failure: ArcSwapOption<Status>,
+    files: Mutex<Vec<PathBuf>>,
+    turn: Mutex<()>,
+}
+
+impl Reloader {
+    /// Reloads from `source` into `shared`.
+    pub fn new(shared: Arc<Shared>, source: Source, cells: Arc<Mutex<Cells>>, files: Vec<PathBuf>) -> Self {
+        Self { shared, source, cells, failure: ArcSwapOption::empty(), files: Mutex::new(files), turn: Mutex::new(()) }
+    }
+
+    /// Why the last reload was refused, unless a later one succeeded.
+    pub fn failure(&self) -> Option<Arc<Status>> {
+        self.failure.load_full()
+    }
+
+    /// The files to be watched.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.files.lock().clone()
+    }
+
+    /// Forgets the state of endpoints that are long gone.
+    pub fn expire(&self) {
+        self.cells.lock().expire(&self.shared.metrics, runtime::now());
+    }
+
+    /// Reads everything anew and puts it in force if it is valid and different.
+    pub fn reload(&self, trigger: Trigger) -> Outcome {
+        let _turn = self.turn.lock();
+        let running = self.shared.snapshot();
+        let Loaded { model, diagnostics, files, .. } = self.source.load();
+        *self.files.lock() = files;
+        let Some(model) = model else { return self.reject(trigger, policy::render_plain(&diagnostics)) };
+        if model.fingerprint == running.model.fingerprint {
+            return self.keep(trigger, running.generation);
+        }
+        let needs_restart = needs_restart(&running.model.server, &model.server);
+        match build(model, running.generation + 1, &self.cells, &self.shared.metrics) {
+            Ok(snapshot) => self.commit(snapshot, needs_restart),
+            Err(error) => self.reject(trigger, error.to_string()),
+        }
+    }
+
+    fn commit(&self, snapshot: Snapshot, needs_restart: Vec<&'static str>) -> Outcome {
+        let generation = snapshot.generation;
+        self.shared.commit(Arc::new(snapshot));
+        self.failure.store(None);
+        self.shared.metrics.reload_succeeded(generation);
+        for setting in &needs_restart {
+            tracing::warn!(setting, "this change takes effect after a restart only");
+        }
+        tracing::info!(generation, "configuration reloaded");
+        Outcome::Applied { generation, needs_restart }
+    }
+
+    /// The files say what is in force already: perhaps again, after a mistake was undone.
+    fn keep(&self, trigger: Trigger, generation: u64) -> Outcome {
+        let mended = self.failure.swap(None).is_some();
+        if mended || trigger == Trigger::Request {
+            self.shared.metrics.reload_succeeded(generation);
+        }
+        Outcome::Unchanged { generation }
+    }
+
+    fn reject(&self, trigger: Trigger, diagnostics: String) -> Outcome {
+        let known = self.failure.load().as_ref().is_some_and(|status| status.diagnostics == diagnostics);
+        // The poll comes by every few seconds; the same mistake is worth one message.
+        if !known || trigger == Trigger::Request {
+            tracing::error!(%diagnostics, "reload refused: the files are invalid, the running configuration stays");
+            self.shared.metrics.reload_failed();
+            self.failure.store(Some(Arc::new(Status { diagnostics: diagnostics.clone(), at: runtime::wall_clock() })));
+        }
+        Outcome::Rejected { diagnostics }
+    }
+}
+
+/// The snapshot of `model`.
+pub(super) fn build(
+    model: Model,
+    generation: u64,
+    cells: &Mutex<Cells>,
+    metrics: &Arc<Metrics>,
+) -> Result<Snapshot, BuildError> {
+    Snapshot::build(model, generation, cells, metrics, runtime::now())
+}
+
+fn needs_restart(old: &Server, new: &Server) -> Vec<&'static str> {
+    let settings = [
+        ("server.listen", old.listen != new.listen),
+        ("server.admin", old.admin != new.admin),
+        ("server.workers", old.workers != new.workers),
+        ("server.access_log", old.access_log != new.access_log),
+    ];
+    settings.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
+}

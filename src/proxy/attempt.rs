@@ -1,0 +1,259 @@
+//! One try at one endpoint, up to the commit point.
+//!
+//! A try ends in a verdict before a byte has reached the client: commit to this reply, pass the upstream's refusal on,
+//! or fail so that another endpoint may be tried. It never decides what comes next.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Response, response};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::outgoing::{self, Payload};
+use super::plain::{self, Plain};
+use super::pool::{Lease, LeasedBody, Pool, Reuse};
+use super::stream::{Ending, Reader, Step, UsageChunk, describe};
+use super::worker::Held;
+use crate::dialect::{Kind, WireError};
+use crate::engine::{Failure, Verdict as Consequence, classify};
+use crate::policy::model::Timeouts;
+use crate::state::Target;
+
+/// Reply bytes held while waiting for the first content of a stream.
+const MAX_PREAMBLE: usize = 64 * 1024;
+
+/// What is sent, whoever it is sent to.
+pub struct Letter<'a> {
+    /// Which API is called.
+    pub kind: Kind,
+    /// The client's headers.
+    pub headers: &'a HeaderMap,
+    /// The body for this endpoint.
+    pub payload: Payload,
+    /// What to do with the usage chunk.
+    pub usage_chunk: UsageChunk,
+}
+
+/// How long this try may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The policy's bounds.
+    pub timeouts: Timeouts,
+    /// For the first token of a stream, or the whole of a plain answer.
+    pub answer: Duration,
+    /// When the request as a whole has to be over.
+    pub deadline: Instant,
+}
+
+/// What a try came to.
+pub enum Verdict {
+    /// A stream whose first content has arrived.
+    Stream(response::Parts, Box<Reader>),
+    /// A plain answer, whole or too large to hold.
+    Plain(response::Parts, Plain),
+    /// The upstream says that the request is wrong.
+    Refused(response::Parts, Bytes),
+    /// Something else may be tried.
+    Failed(Trouble),
+}
+
+/// Why a try failed.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// Its class.
+    pub failure: Failure,
+    /// When the provider wants to be asked again.
+    pub retry_after: Option<Duration>,
+    /// In words, without secrets.
+    pub detail: String,
+    /// Whether the clock that ran out was the whole request's.
+    pub deadline_passed: bool,
+}
+
+impl Trouble {
+    fn new(failure: Failure, detail: impl Into<String>) -> Self {
+        Self { failure, retry_after: None, detail: detail.into(), deadline_passed: false }
+    }
+}
+
+/// Sends `letter` to `target` and reads on to the commit point.
+pub async fn attempt(pool: &Arc<Pool>, target: &Target, letter: Letter<'_>, limits: Limits, held: &mut Held) -> Verdict {
+    let lease = match pool.checkout(&target.url, limits.timeouts.connect).await {
+        Ok(lease) => lease,
+        Err(error) => return Verdict::Failed(Trouble::new(Failure::Unreachable, error.to_string())),
+    };
+    let soft = crate::runtime::instant() + limits.answer;
+    let answer = exchange(pool, lease, target, letter, limits, held);
+    match tokio::time::timeout_at(soft.min(limits.deadline), answer).await {
+        Ok(verdict) => verdict,
+        Err(_elapsed) => {
+            let detail = format!("no answer within {:.1} s", limits.answer.as_secs_f64());
+            let deadline_passed = limits.deadline <= soft;
+            Verdict::Failed(Trouble { deadline_passed, ..Trouble::new(Failure::Timeout, detail) })
+        }
+    }
+}
+
+async fn exchange(
+    pool: &Arc<Pool>,
+    lease: Lease,
+    target: &Target,
+    letter: Letter<'_>,
+    limits: Limits,
+    held: &mut Held,
+) -> Verdict {
+    let usage_chunk = letter.usage_chunk;
+    let kind = letter.kind;
+    let (response, lease) = match send(pool, lease, target, letter, limits).await {
+        Ok(sent) => sent,
+        Err(trouble) => return Verdict::Failed(trouble),
+    };
+    let (parts, incoming) = response.into_parts();
+    let body = LeasedBody::new(incoming, lease);
+    if !parts.status.is_success() {
+        return refused_or_failed(parts, body).await;
+    }
+    if is_event_stream(&parts.headers) {
+        return open_stream(parts, Reader::new(body, usage_chunk), held).await;
+    }
+    match plain::collect(kind, &parts.headers, body, held).await {
+        Ok(answer) => Verdict::Plain(parts, answer),
+        Err(trouble) => Verdict::Failed(trouble),
+    }
+}
+
+/// Sends, once more on a fresh connection where a reused one turns out to have been closed: nothing has happened then.
+async fn send(
+    pool: &Arc<Pool>,
+    mut lease: Lease,
+    target: &Target,
+    letter: Letter<'_>,
+    limits: Limits,
+) -> Result<(Response<Incoming>, Lease), Trouble> {
+    let make = |payload: Payload| {
+        outgoing::request(target.uri(letter.kind), letter.headers, &target.host, target.authorization.as_ref(), payload)
+    };
+    if lease.reused == Reuse::Reused {
+        match lease.sender.send_request(make(letter.payload.clone())).await {
+            Ok(response) => return Ok((response, lease)),
+            Err(error) if nothing_came(&error) => {
+                tracing::debug!(%error, "reused connection was closed; sending on a fresh one");
+                lease = pool
+                    .connect(&target.url, limits.timeouts.connect)
+                    .await
+                    .map_err(|error| Trouble::new(Failure::Unreachable, error.to_string()))?;
+            }
+            Err(error) => return Err(Trouble::new(Failure::Reset, describe(&error))),
+        }
+    }
+    match lease.sender.send_request(make(letter.payload)).await {
+        Ok(response) => Ok((response, lease)),
+        Err(error) => Err(Trouble::new(Failure::Reset, describe(&error))),
+    }
+}
+
+/// Whether the connection ended without a byte of reply.
+fn nothing_came(error: &hyper::Error) -> bool {
+    error.is_canceled() || error.is_closed() || error.is_incomplete_message() || is_broken_pipe(error)
+}
+
+fn is_broken_pipe(error: &hyper::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    std::error::Error::source(error)
+        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
+        .is_some_and(|cause| matches!(cause.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected))
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.as_bytes().get(..17))
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
+}
+
+async fn refused_or_failed(parts: response::Parts, body: LeasedBody) -> Verdict {
+    let body = plain::read_error(body).await;
+    let failure = classify(parts.status.as_u16()).unwrap_or(Failure::ServerError);
+    match failure.verdict() {
+        Consequence::ReturnToClient => Verdict::Refused(parts, body),
+        Consequence::TryElsewhere => {
+            let error = WireError::parse(&body);
+            let detail = format!("{}: {}", parts.status.as_u16(), error.redacted_message());
+            let retry_after = retry_after(&parts.headers);
+            Verdict::Failed(Trouble { retry_after, ..Trouble::new(failure, detail) })
+        }
+    }
+}
+
+/// Holds the reply back until there is something to show.
+async fn open_stream(parts: response::Parts, mut reader: Reader, held: &mut Held) -> Verdict {
+    let mut counted = 0;
+    loop {
+        match poll_fn(|cx| reader.poll_step(cx)).await {
+            Step::Content => break,
+            Step::Preamble => {
+                let now_held = reader.held();
+                let room = held.grow(now_held.saturating_sub(counted));
+                counted = now_held;
+                if counted > MAX_PREAMBLE || room == super::worker::Room::No {
+                    break;
+                }
+            }
+            Step::Silence => {}
+            Step::Error(error) => {
+                let failure = error.status().and_then(classify).unwrap_or(Failure::ServerError);
+                return Verdict::Failed(Trouble::new(failure, error.redacted_message()));
+            }
+            // A stream that is complete without content is a success.
+            Step::Ended(Ending::Complete) => break,
+            Step::Ended(Ending::Truncated) => {
+                return Verdict::Failed(Trouble::new(Failure::Reset, "the stream ended before its first token"));
+            }
+            Step::Broken(reason) => return Verdict::Failed(Trouble::new(Failure::Reset, reason)),
+        }
+    }
+    Verdict::Stream(parts, Box::new(reader))
+}
+
+/// What `retry-after-ms` or `Retry-After` (seconds or an HTTP date) asks for.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    if let Some(millis) = text("retry-after-ms").and_then(|value| value.parse::<f64>().ok()) {
+        return Some(crate::units::seconds(millis / 1000.0));
+    }
+    let value = text("retry-after")?;
+    if let Ok(seconds) = value.parse::<f64>() {
+        return Some(crate::units::seconds(seconds));
+    }
+    let when = httpdate::parse_http_date(value).ok()?;
+    Some(when.duration_since(crate::runtime::wall_clock()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(http::HeaderName::from_static(name), value.parse().unwrap())])
+    }
+
+    #[test]
+    fn retry_after_is_read_in_all_its_forms() {
+        assert_eq!(retry_after(&headers("retry-after", "7")), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(&headers("retry-after", "0.5")), Some(Duration::from_millis(500)));
+        assert_eq!(retry_after(&headers("retry-after-ms", "120")), Some(Duration::from_millis(120)));
+        assert_eq!(retry_after(&headers("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")), Some(Duration::ZERO));
+        assert_eq!(retry_after(&headers("retry-after", "soon")), None);
+    }
+
+    #[test]
+    fn an_event_stream_is_known_by_its_type_whatever_its_parameters() {
+        assert!(is_event_stream(&headers("content-type", "text/event-stream; charset=utf-8")));
+        assert!(is_event_stream(&headers("content-type", "Text/Event-Stream")));
+        assert!(!is_event_stream(&headers("content-type", "application/json")));
+    }
+}

@@ -1,0 +1,226 @@
+//! One request of a client, from its head to its log line.
+//!
+//! Whatever becomes of the request, dropping the exchange writes its line and its metrics, exactly once. The call in
+//! flight, if any, is settled first, so that its usage and cost are in them.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+
+use super::guard::{End, Guard, Settlement};
+use super::patience::Running;
+use super::reply::Refusal;
+use super::worker::Worker;
+use crate::engine::Failure;
+use crate::ids::{EndpointIx, RouteIx, TenantIx};
+use crate::observe::{Clipped, InFlight, Outcome, Record};
+use crate::runtime;
+use crate::state::Snapshot;
+use crate::units::{PicoUsd, Timestamp};
+
+/// A request under way.
+pub struct Exchange {
+    /// The worker that serves it.
+    pub worker: Arc<Worker>,
+    /// What was in force when it came.
+    pub snapshot: Arc<Snapshot>,
+    /// Its name, for the client and the log.
+    pub id: String,
+    /// When its head arrived.
+    pub begun: Timestamp,
+    /// Who sent it, where tenants are configured.
+    pub tenant: Option<TenantIx>,
+    /// What serves it.
+    pub route: Option<RouteIx>,
+    /// The model that the client named.
+    pub requested_model: Option<String>,
+    /// Whether it is to be answered token by token.
+    pub stream: bool,
+    /// The endpoint that answered, or was asked last.
+    pub endpoint: Option<EndpointIx>,
+    /// What failed before.
+    pub failed: Vec<(EndpointIx, Failure)>,
+    guard: Option<Guard>,
+    settlement: Option<Settlement>,
+    status: Option<u16>,
+    outcome: Outcome,
+    error: Option<&'static str>,
+    first_token: Option<Duration>,
+    upstream_time: Duration,
+    answered_at: Option<Timestamp>,
+    began: SystemTime,
+    _running: (Running, InFlight),
+}
+
+impl Exchange {
+    /// A request whose head has just arrived.
+    pub fn begin(worker: Arc<Worker>, id: String, running: Running) -> Self {
+        let gauge = worker.shared.metrics.request_started();
+        Self {
+            snapshot: worker.shared.snapshot(),
+            worker,
+            id,
+            begun: runtime::now(),
+            tenant: None,
+            route: None,
+            requested_model: None,
+            stream: false,
+            endpoint: None,
+            failed: Vec::new(),
+            guard: None,
+            settlement: None,
+            status: None,
+            outcome: Outcome::Cancelled,
+            error: None,
+            first_token: None,
+            upstream_time: Duration::ZERO,
+            answered_at: None,
+            began: runtime::wall_clock(),
+            _running: (running, gauge),
+        }
+    }
+
+    /// A call of an upstream begins.
+    pub fn calling(&mut self, guard: Guard) {
+        self.endpoint = Some(guard.endpoint());
+        self.guard = Some(guard);
+    }
+
+    /// The call in flight.
+    pub fn call(&mut self) -> Option<&mut Guard> {
+        self.guard.as_mut()
+    }
+
+    /// The call in flight has ended.
+    pub fn settle(&mut self, end: End) {
+        if let Some(guard) = self.guard.take() {
+            self.settlement = Some(guard.end(end));
+        }
+    }
+
+    /// Time that was the upstream's or the client's, not ours.
+    pub fn waited(&mut self, span: Duration) {
+        self.upstream_time += span;
+    }
+
+    /// The reply's head is on its way: what happens from now on no longer delays it.
+    pub fn replied(&mut self, status: u16) {
+        self.status = Some(status);
+        let now = runtime::now();
+        if self.stream {
+            self.first_token = Some(now.since(self.begun));
+        }
+        self.answered_at = Some(now);
+    }
+
+    /// How it ended for the client.
+    pub fn ended(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+
+    /// It is answered by an error of ours.
+    pub fn refused(&mut self, refusal: &Refusal) {
+        self.outcome = refusal.outcome();
+        self.error = Some(refusal.code());
+        self.stream = false;
+        self.replied(refusal.status().as_u16());
+    }
+
+    /// The error's code, where one was sent.
+    pub fn note_error(&mut self, code: &'static str) {
+        self.error = Some(code);
+    }
+
+    /// What the answer cost, once it is settled.
+    pub fn cost(&self) -> Option<PicoUsd> {
+        self.settlement.and_then(|settlement| settlement.cost)
+    }
+
+    /// The reply headers that say what faregate did.
+    pub fn describe(&self, headers: &mut HeaderMap) {
+        let mut put = |name: &'static str, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        };
+        put("x-faregate-request-id", &self.id);
+        if let Some(route) = self.route {
+            put("x-faregate-route", &self.snapshot.model.routes[route].name);
+        }
+        if let Some(endpoint) = self.endpoint {
+            let endpoint = &self.snapshot.model.endpoints[endpoint];
+            put("x-faregate-endpoint", endpoint.id.as_str());
+            put("x-faregate-upstream", &self.snapshot.model.upstreams[endpoint.upstream].name);
+            put("x-faregate-model", &endpoint.model);
+            headers.insert(HeaderName::from_static("x-faregate-attempts"), self.attempts().into());
+        }
+    }
+
+    /// Calls of upstreams so far.
+    pub fn attempts(&self) -> u32 {
+        let calls = self.failed.len() + usize::from(self.endpoint.is_some_and(|endpoint| self.last_failed() != Some(endpoint)));
+        u32::try_from(calls).unwrap_or(u32::MAX)
+    }
+
+    fn last_failed(&self) -> Option<EndpointIx> {
+        self.failed.last().map(|(endpoint, _)| *endpoint)
+    }
+
+    fn overhead(&self, now: Timestamp) -> Duration {
+        self.answered_at.unwrap_or(now).since(self.begun).saturating_sub(self.upstream_time)
+    }
+
+    fn count(&self, now: Timestamp) {
+        let metrics = self.snapshot.request_metrics(self.route, self.endpoint, self.tenant);
+        metrics.record_outcome(self.outcome);
+        metrics.observe_duration(now.since(self.begun));
+        if self.answered_at.is_some() {
+            metrics.observe_overhead(self.overhead(now));
+        }
+        let Some(settlement) = &self.settlement else { return };
+        metrics.add_usage(&settlement.usage);
+        match settlement.cost {
+            Some(cost) => metrics.add_cost(cost),
+            None => metrics.record_unpriced(),
+        }
+    }
+
+    fn log(&self, now: Timestamp) {
+        let model = &self.snapshot.model;
+        let endpoint = self.endpoint.map(|endpoint| &model.endpoints[endpoint]);
+        let failed: Vec<_> =
+            self.failed.iter().map(|(endpoint, failure)| (model.endpoints[*endpoint].id.as_str(), failure.label())).collect();
+        self.worker.shared.access_log.write(&Record {
+            time: self.began,
+            request_id: &self.id,
+            tenant: self.tenant.map(|tenant| &*model.tenants[tenant].name),
+            route: self.route.map(|route| &*model.routes[route].name),
+            endpoint: endpoint.map(|endpoint| endpoint.id.as_str()),
+            upstream: endpoint.map(|endpoint| &*model.upstreams[endpoint.upstream].name),
+            model: endpoint.map(|endpoint| &*endpoint.model),
+            requested_model: self.requested_model.as_deref().map(Clipped),
+            status: self.status,
+            outcome: self.outcome,
+            stream: self.stream,
+            attempts: self.attempts(),
+            duration: now.since(self.begun),
+            first_token: self.first_token,
+            overhead: self.overhead(now),
+            usage: self.settlement.map(|settlement| settlement.usage).into(),
+            cost: self.cost(),
+            error: self.error,
+            failed: &failed,
+        });
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.settle(End::Abandoned);
+        let now = runtime::now();
+        self.count(now);
+        self.log(now);
+    }
+}

@@ -1,0 +1,239 @@
+//! From a request that may be served to a reply that is committed: decide, try, and try elsewhere.
+//!
+//! The loop ends at the first of: a reply, a refusal by an upstream, no candidate left, `attempts` used up, the retry
+//! budget empty, the deadline passed. What has failed is not tried again for this request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, response};
+use tokio::time::Instant;
+
+use super::attempt::{Letter, Limits, Trouble, Verdict, attempt};
+use super::exchange::Exchange;
+use super::guard::{End, Guard};
+use super::headers;
+use super::plain::Plain;
+use super::relay::{Patience, PlainRelay, ReplyBody, StreamRelay};
+use super::reply::{Refusal, X_SHOULD_RETRY};
+use super::stream::UsageChunk;
+use crate::dialect::{InjectUsage, Kind, SplicePoints, splice};
+use crate::engine::{Cause, Entry, Failure, Plan, Request, decide};
+use crate::ids::{EndpointIx, RouteIx};
+use crate::observe::Outcome;
+use crate::policy::model::{Model, Route};
+use crate::runtime;
+
+/// A request that was read and admitted.
+pub struct Call {
+    /// Which API is called.
+    pub kind: Kind,
+    /// The client's headers.
+    pub headers: HeaderMap,
+    /// The client's body.
+    pub body: Bytes,
+    /// Where the body is changed.
+    pub splice: SplicePoints,
+    /// Whether the stream's usage has to be asked for.
+    pub inject_usage: InjectUsage,
+    /// What the engine needs to know.
+    pub request: Request,
+    /// What serves it.
+    pub route: RouteIx,
+}
+
+/// What has failed so far.
+#[derive(Default)]
+struct Failures {
+    tried: Vec<EndpointIx>,
+    troubles: Vec<Trouble>,
+}
+
+/// Answers `call`.
+pub async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBody> {
+    let snapshot = Arc::clone(&exchange.snapshot);
+    let route = &snapshot.model.routes[call.route];
+    let deadline = runtime::instant() + route.timeouts.total;
+    snapshot.routes[call.route].with(|state| state.deposit(runtime::now()));
+    let mut held = exchange.worker.shared.hold();
+    let mut failures = Failures::default();
+    loop {
+        let entry = match next_call(&mut exchange, &call, &failures) {
+            Ok(entry) => entry,
+            Err(refusal) => return refuse(exchange, &refusal),
+        };
+        let limits = Limits { timeouts: route.timeouts, answer: entry.first_token_limit, deadline };
+        let begun = runtime::now();
+        let letter = letter(&exchange, &call, entry.endpoint);
+        let target = Arc::clone(&snapshot.seats[entry.endpoint].target);
+        let verdict = attempt(&exchange.worker.pool, &target, letter, limits, &mut held).await;
+        exchange.waited(runtime::now().since(begun));
+        match verdict {
+            Verdict::Failed(trouble) => {
+                failures.note(&mut exchange, entry.endpoint, trouble);
+                if failures.is_final(route) {
+                    let refusal = failures.refusal(&snapshot.model);
+                    return refuse(exchange, &refusal);
+                }
+            }
+            Verdict::Refused(parts, body) => return pass_refusal(exchange, parts, body),
+            Verdict::Plain(parts, Plain::Whole(body, usage)) => {
+                if let (Some(usage), Some(guard)) = (usage, exchange.call()) {
+                    guard.report(usage);
+                }
+                exchange.settle(End::Answered);
+                exchange.ended(Outcome::Ok);
+                let parts = reply_head(&mut exchange, parts);
+                return Response::from_parts(parts, ReplyBody::whole(body));
+            }
+            Verdict::Plain(parts, Plain::Large(begun, body)) => {
+                let parts = reply_head(&mut exchange, parts);
+                let relay = PlainRelay::new(exchange, begun, *body, deadline);
+                return Response::from_parts(parts, ReplyBody::Plain(Box::new(relay)));
+            }
+            Verdict::Stream(parts, reader) => {
+                let parts = reply_head(&mut exchange, parts);
+                let relay = StreamRelay::new(exchange, reader, Patience { idle: route.timeouts.idle, deadline });
+                return Response::from_parts(parts, ReplyBody::Stream(Box::new(relay)));
+            }
+        }
+    }
+}
+
+/// Decides, and begins the call of the best endpoint that is still free when its turn comes.
+fn next_call(exchange: &mut Exchange, call: &Call, failures: &Failures) -> Result<Entry, Refusal> {
+    let snapshot = Arc::clone(&exchange.snapshot);
+    let now = runtime::now();
+    let candidates = snapshot.candidates(call.route, &call.request, &failures.tried, now);
+    let view = snapshot.view(call.route, &candidates, now);
+    let plan = decide(&view, &call.request, now, &mut *exchange.worker.rng.lock());
+    for entry in &plan.entries {
+        snapshot.seats[entry.endpoint].cell.scored(entry.score);
+    }
+    if plan.entries.is_empty() {
+        return Err(if failures.troubles.is_empty() { nothing_eligible(&plan, call) } else { failures.refusal(&snapshot.model) });
+    }
+    if !failures.troubles.is_empty() && !snapshot.routes[call.route].with(|state| state.withdraw(now)) {
+        tracing::warn!(route = %snapshot.model.routes[call.route].name, "retry budget is empty: not failing over");
+        return Err(failures.refusal(&snapshot.model));
+    }
+    for entry in &plan.entries {
+        let guard = Guard::admit(&snapshot, call.route, entry, call.request.mode, call.request.prompt);
+        if let Some(guard) = guard {
+            failures.count_failover(exchange);
+            exchange.calling(guard);
+            return Ok(*entry);
+        }
+    }
+    Err(Refusal::RateLimited { wait: wait(&plan) })
+}
+
+fn letter<'a>(exchange: &Exchange, call: &'a Call, endpoint: EndpointIx) -> Letter<'a> {
+    let model = &exchange.snapshot.model.endpoints[endpoint].model;
+    Letter {
+        kind: call.kind,
+        headers: &call.headers,
+        payload: splice(&call.body, &call.splice, model, call.inject_usage),
+        usage_chunk: match call.inject_usage {
+            InjectUsage::Yes => UsageChunk::Withheld,
+            InjectUsage::No => UsageChunk::Wanted,
+        },
+    }
+}
+
+impl Failures {
+    fn note(&mut self, exchange: &mut Exchange, endpoint: EndpointIx, trouble: Trouble) {
+        let Trouble { failure, retry_after, .. } = trouble;
+        exchange.settle(End::Failed { failure, retry_after });
+        exchange.failed.push((endpoint, failure));
+        let id = &exchange.snapshot.model.endpoints[endpoint].id;
+        tracing::warn!(request_id = %exchange.id, endpoint = %id, class = failure.label(), detail = %trouble.detail, "attempt failed");
+        self.tried.push(endpoint);
+        self.troubles.push(trouble);
+    }
+
+    /// Counted once it is certain that the request goes on elsewhere.
+    fn count_failover(&self, exchange: &Exchange) {
+        if let (Some(endpoint), Some(trouble)) = (self.tried.last(), self.troubles.last()) {
+            exchange.snapshot.seats[*endpoint].metrics.record_failover(trouble.failure.label());
+        }
+    }
+
+    fn is_final(&self, route: &Route) -> bool {
+        let attempts = usize::try_from(route.retry.attempts).unwrap_or(usize::MAX);
+        self.troubles.len() >= attempts || self.troubles.last().is_some_and(|trouble| trouble.deadline_passed)
+    }
+
+    /// What the client is told when nothing is left to try.
+    fn refusal(&self, model: &Model) -> Refusal {
+        let limited = |trouble: &Trouble| trouble.failure == Failure::RateLimited;
+        if self.troubles.iter().all(limited) {
+            let wait = self.troubles.iter().filter_map(|trouble| trouble.retry_after).min();
+            return Refusal::RateLimited { wait };
+        }
+        let each = self.tried.iter().zip(&self.troubles).map(|(endpoint, trouble)| {
+            format!("{}: {} ({})", model.endpoints[*endpoint].id, trouble.failure.label(), trouble.detail)
+        });
+        let reason = format!("no endpoint answered: {}", each.collect::<Vec<_>>().join("; "));
+        match self.troubles.last() {
+            Some(Trouble { failure: Failure::Timeout, .. }) => Refusal::UpstreamTimeout { reason },
+            Some(_) | None => Refusal::UpstreamFailed { reason },
+        }
+    }
+}
+
+fn nothing_eligible(plan: &Plan, call: &Call) -> Refusal {
+    let wait = wait(plan);
+    match plan.cause {
+        Some(Cause::ContextExceeded) => Refusal::ContextExceeded {
+            reason: format!("about {} prompt tokens fit no endpoint of this route", call.request.prompt),
+        },
+        Some(Cause::NoneCapable) => {
+            let needs: Vec<_> = call.request.needs.names().collect();
+            Refusal::Incapable { reason: format!("no endpoint of this route can do what is asked for: {}", needs.join(", ")) }
+        }
+        Some(Cause::Quota) => Refusal::RateLimited { wait },
+        Some(Cause::Unavailable) | None => {
+            Refusal::NoEndpoint { reason: "no endpoint of this route may be used now".to_owned(), wait }
+        }
+    }
+}
+
+fn wait(plan: &Plan) -> Option<Duration> {
+    plan.retry_at.map(|at| at.since(runtime::now()))
+}
+
+/// The head of a reply that is committed to.
+fn reply_head(exchange: &mut Exchange, upstream: response::Parts) -> response::Parts {
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.status = upstream.status;
+    parts.headers = headers::to_client(&upstream.headers);
+    exchange.replied(upstream.status.as_u16());
+    exchange.describe(&mut parts.headers);
+    if let Some(cost) = exchange.cost()
+        && let Ok(value) = HeaderValue::try_from(cost.to_string())
+    {
+        parts.headers.insert("x-faregate-cost-usd", value);
+    }
+    parts
+}
+
+/// The request's own fault: the upstream's words, as they came.
+fn pass_refusal(mut exchange: Exchange, parts: response::Parts, body: Bytes) -> Response<ReplyBody> {
+    exchange.settle(End::Refused);
+    exchange.ended(Outcome::ClientError);
+    exchange.note_error("upstream_refused");
+    Response::from_parts(reply_head(&mut exchange, parts), ReplyBody::whole(body))
+}
+
+/// An error of ours.
+pub fn refuse(mut exchange: Exchange, refusal: &Refusal) -> Response<ReplyBody> {
+    exchange.refused(refusal);
+    let (mut parts, body) = refusal.response().into_parts();
+    exchange.describe(&mut parts.headers);
+    if !exchange.failed.is_empty() && !matches!(refusal, Refusal::RateLimited { .. }) {
+        parts.headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    Response::from_parts(parts, ReplyBody::whole(body))
+}

@@ -1,0 +1,247 @@
+//! One call of an upstream, from its reservation to its settlement.
+//!
+//! The guard settles in `Drop`: quota, in-flight count, health, money and metrics come right even if the client
+//! vanishes at an await. Whoever knows a better ending says so with [`Guard::end`] before letting go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::{Admission, Entry, Event, Failure, Mode, Price, Usage};
+use crate::ids::{EndpointIx, RouteIx};
+use crate::observe::{AttemptResult, Waste};
+use crate::runtime;
+use crate::state::{Seat, Snapshot, Ticket};
+use crate::units::{PicoUsd, Timestamp, Tokens};
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With a whole answer.
+    Answered,
+    /// The upstream refused the request as the client's fault.
+    Refused,
+    /// With a failure before anything reached the client.
+    Failed {
+        /// Its class.
+        failure: Failure,
+        /// When the provider wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// After the client had part of the answer.
+    Cut,
+    /// Nobody waits for the answer any more.
+    Abandoned,
+}
+
+/// What a call used and cost, in the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settlement {
+    /// Tokens, as reported or else estimated.
+    pub usage: Usage,
+    /// The bill of what reached the client; `None` without a price.
+    pub cost: Option<PicoUsd>,
+}
+
+/// A call in flight.
+#[derive(Debug)]
+pub struct Guard {
+    snapshot: Arc<Snapshot>,
+    endpoint: EndpointIx,
+    route: RouteIx,
+    mode: Mode,
+    prompt: Tokens,
+    sent_at: Timestamp,
+    in_flight_at_send: u32,
+    first_token: Option<Duration>,
+    reported: Option<Usage>,
+    output_estimate: Tokens,
+    tickets: Option<Tickets>,
+}
+
+#[derive(Debug)]
+struct Tickets {
+    endpoint: Ticket,
+    key: Ticket,
+}
+
+impl Guard {
+    /// Sets quota aside for a call of `entry` and counts it as in flight; `None` if another request took the place
+    /// since the decision.
+    pub fn admit(snapshot: &Arc<Snapshot>, route: RouteIx, entry: &Entry, mode: Mode, prompt: Tokens) -> Option<Self> {
+        let now = runtime::now();
+        let seat = &snapshot.seats[entry.endpoint];
+        let tokens = prompt + entry.expected_output;
+        let key = seat.key.admit(tokens, now)?;
+        let Some((endpoint, in_flight_at_send)) = seat.cell.admit(entry.admission, tokens, now) else {
+            seat.key.give_back(key, now);
+            return None;
+        };
+        Some(Self {
+            snapshot: Arc::clone(snapshot),
+            endpoint: entry.endpoint,
+            route,
+            mode,
+            prompt,
+            sent_at: now,
+            in_flight_at_send,
+            first_token: None,
+            reported: None,
+            output_estimate: Tokens::ZERO,
+            tickets: Some(Tickets { endpoint, key }),
+        })
+    }
+
+    /// The endpoint that is called.
+    pub const fn endpoint(&self) -> EndpointIx {
+        self.endpoint
+    }
+
+    /// Its cells and fixed parts.
+    pub fn seat(&self) -> &Arc<Seat> {
+        &self.snapshot.seats[self.endpoint]
+    }
+
+    /// When the call began.
+    pub const fn sent_at(&self) -> Timestamp {
+        self.sent_at
+    }
+
+    /// The first token of a stream has arrived.
+    pub fn first_token(&mut self) {
+        if self.first_token.is_some() {
+            return;
+        }
+        let now = runtime::now();
+        let after = now.since(self.sent_at);
+        self.first_token = Some(after);
+        let event = Event::FirstToken { after, in_flight_at_send: self.in_flight_at_send, prompt: self.prompt };
+        self.seat().cell.observe(event, now);
+        self.seat().metrics.observe_first_token(after);
+    }
+
+    /// The upstream has said what was used; the last report counts.
+    pub const fn report(&mut self, usage: Usage) {
+        self.reported = Some(usage);
+    }
+
+    /// Output seen so far, for when the upstream never says.
+    pub fn estimate_output(&mut self, tokens: Tokens) {
+        self.output_estimate = tokens;
+    }
+
+    /// Settles.
+    pub fn end(mut self, end: End) -> Settlement {
+        self.settle(end)
+    }
+
+    fn settle(&mut self, end: End) -> Settlement {
+        let Some(tickets) = self.tickets.take() else { return Settlement::default() };
+        let now = runtime::now();
+        let usage = self.usage(end);
+        self.settle_quota(tickets, end, usage, now);
+        self.seat().cell.observe(self.event(end, usage, now), now);
+        self.seat().metrics.record_attempt(result(end));
+        self.settle_money(end, usage, now)
+    }
+
+    /// As reported; else the estimates, as far as the call got.
+    fn usage(&self, end: End) -> Usage {
+        let output = match self.mode {
+            Mode::Embedding => Tokens::ZERO,
+            Mode::Stream | Mode::Plain => self.output_estimate,
+        };
+        let estimate = Usage { input: self.prompt, output, ..Usage::default() };
+        match end {
+            End::Answered | End::Cut | End::Abandoned => self.reported.unwrap_or(estimate),
+            End::Failed { failure, .. } if failure.may_have_been_billed() => self.reported.unwrap_or(estimate),
+            End::Refused | End::Failed { .. } => Usage::default(),
+        }
+    }
+
+    fn settle_quota(&self, tickets: Tickets, end: End, usage: Usage, now: Timestamp) {
+        let seat = self.seat();
+        match end {
+            // Nothing arrived there, so nothing was counted there.
+            End::Failed { failure: Failure::Unreachable, .. } => {
+                seat.cell.give_back(tickets.endpoint, now);
+                seat.key.give_back(tickets.key, now);
+            }
+            End::Answered | End::Refused | End::Failed { .. } | End::Cut | End::Abandoned => {
+                let used = usage.input + usage.output;
+                seat.cell.settle(tickets.endpoint, used, now);
+                seat.key.settle(tickets.key, used, now);
+            }
+        }
+    }
+
+    fn event(&self, end: End, usage: Usage, now: Timestamp) -> Event {
+        let after = now.since(self.sent_at);
+        match end {
+            End::Answered => Event::Answered {
+                mode: self.mode,
+                total: after,
+                first_token: self.first_token,
+                usage,
+                in_flight_at_send: self.in_flight_at_send,
+            },
+            End::Refused => Event::Refused,
+            End::Failed { failure, retry_after } => Event::Failed { failure, after, retry_after },
+            End::Cut => Event::Cut { after },
+            End::Abandoned => Event::Abandoned,
+        }
+    }
+
+    fn settle_money(&self, end: End, usage: Usage, now: Timestamp) -> Settlement {
+        let bill = self.price().map(|price| price.bill(&usage));
+        let waste = match end {
+            End::Answered => {
+                self.note_answer(&usage, now);
+                None
+            }
+            End::Refused => None,
+            End::Failed { failure: Failure::Timeout, .. } => Some(Waste::Timeout),
+            End::Failed { .. } | End::Cut => Some(Waste::Cut),
+            // A client that leaves in the middle of a stream has had what it wanted; before that, nothing.
+            End::Abandoned if self.first_token.is_some() => None,
+            End::Abandoned => Some(Waste::Cancelled),
+        };
+        let Some(waste) = waste else { return Settlement { usage, cost: bill } };
+        if let Some(bill) = bill
+            && bill > PicoUsd::ZERO
+        {
+            self.seat().metrics.add_wasted(waste, bill);
+        }
+        Settlement { usage, cost: Some(PicoUsd::ZERO) }
+    }
+
+    fn note_answer(&self, usage: &Usage, now: Timestamp) {
+        if let Some(first_token) = self.first_token {
+            let span = now.since(self.sent_at).saturating_sub(first_token);
+            self.seat().metrics.observe_pace(usage.output, span);
+        }
+        if self.mode != Mode::Embedding && self.reported.is_some() {
+            self.snapshot.routes[self.route].with(|route| route.observe_output(usage.output, now));
+        }
+    }
+
+    fn price(&self) -> Option<&Price> {
+        self.snapshot.model.endpoints[self.endpoint].price.as_deref()
+    }
+}
+
+const fn result(end: End) -> AttemptResult {
+    match end {
+        End::Answered => AttemptResult::Ok,
+        End::Refused => AttemptResult::Failed(Failure::BadRequest.label()),
+        End::Failed { failure, .. } => AttemptResult::Failed(failure.label()),
+        End::Cut => AttemptResult::Failed("cut"),
+        End::Abandoned => AttemptResult::Cancelled,
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.settle(End::Abandoned);
+    }
+}
+

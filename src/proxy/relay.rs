@@ -1,0 +1,284 @@
+//! The reply body that a client reads: complete from the start, or relayed while it arrives.
+//!
+//! A relay owns the exchange: when the client goes, hyper drops the body, the body drops the exchange, and that settles
+//! the call and closes the upstream's connection at once.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use super::exchange::Exchange;
+use super::guard::End;
+use super::pool::LeasedBody;
+use super::stream::{Ending, Reader, Step, describe};
+use crate::dialect;
+use crate::observe::Outcome;
+use crate::runtime;
+
+/// After the answer is whole, how long to wait for the upstream to end the message, so that its connection can be
+/// used again.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// A reply body.
+pub enum ReplyBody {
+    /// All of it.
+    Whole(Option<Bytes>),
+    /// Events as they come.
+    Stream(Box<StreamRelay>),
+    /// A large plain answer as it comes.
+    Plain(Box<PlainRelay>),
+}
+
+/// Why a plain reply ends early. The client sees its connection cut.
+#[derive(Debug, thiserror::Error)]
+#[error("the upstream's reply broke off: {reason}")]
+pub struct Broken {
+    reason: String,
+}
+
+impl ReplyBody {
+    /// A body that is all there.
+    pub const fn whole(bytes: Bytes) -> Self {
+        Self::Whole(Some(bytes))
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(relay) => relay.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Plain(relay) => relay.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(crate::units::len_to_u64(bytes.as_ref().map_or(0, Bytes::len))),
+            Self::Stream(_) => SizeHint::default(),
+            Self::Plain(relay) => relay.length.map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
+}
+
+/// How long a relay may go on.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Without content.
+    pub idle: Duration,
+    /// At all.
+    pub deadline: Instant,
+}
+
+/// Relays a stream.
+pub struct StreamRelay {
+    exchange: Exchange,
+    reader: Option<Box<Reader>>,
+    last_words: Option<Bytes>,
+    idle: Duration,
+    quiet_since: Instant,
+    deadline: Instant,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl StreamRelay {
+    /// Relays what `reader` has ready and what it will read.
+    pub fn new(mut exchange: Exchange, reader: Box<Reader>, patience: Patience) -> Self {
+        note_first_token(&mut exchange, &reader);
+        let now = runtime::instant();
+        let alarm = Box::pin(tokio::time::sleep_until(patience.deadline.min(now + patience.idle)));
+        let Patience { idle, deadline } = patience;
+        Self { exchange, reader: Some(reader), last_words: None, idle, quiet_since: now, deadline, alarm }
+    }
+
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            let Some(reader) = &mut self.reader else { return Poll::Ready(self.last_words.take()) };
+            if let Some(frame) = reader.pop() {
+                return Poll::Ready(Some(frame));
+            }
+            let Poll::Ready(step) = reader.poll_step(cx) else {
+                if self.poll_alarm(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                continue;
+            };
+            self.follow(step);
+        }
+    }
+
+    fn follow(&mut self, step: Step) {
+        match step {
+            Step::Content | Step::Preamble => {
+                self.quiet_since = runtime::instant();
+                if let Some(reader) = &self.reader {
+                    note_first_token(&mut self.exchange, reader);
+                }
+            }
+            Step::Silence => {}
+            Step::Error(error) => {
+                // The event itself is the explicit end; it is among the frames that are ready.
+                tracing::warn!(error = %error.message, "upstream sent an error after its answer had begun");
+                let rest = self.reader.as_deref_mut().map(drain_ready).unwrap_or_default();
+                self.cut_off(rest);
+            }
+            Step::Ended(Ending::Complete) => self.complete(),
+            Step::Ended(Ending::Truncated) => self.cut("the upstream ended its answer early"),
+            Step::Broken(reason) => self.cut(&reason),
+        }
+        if self.reader.as_deref().is_some_and(Reader::is_done) {
+            self.idle = LINGER;
+            self.rearm(runtime::instant() + LINGER);
+        }
+    }
+
+    /// Moves only when it must: a stream that flows costs no timer work per event.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        std::task::ready!(self.alarm.as_mut().poll(cx));
+        let now = runtime::instant();
+        let quiet_end = self.quiet_since + self.idle;
+        if now >= self.deadline {
+            self.cut("the time for the whole request (timeouts.total) ran out");
+        } else if now < quiet_end {
+            self.rearm(quiet_end.min(self.deadline));
+        } else if self.reader.as_deref().is_some_and(Reader::is_complete) {
+            self.complete();
+        } else {
+            self.cut("the upstream sent no token for longer than timeouts.idle");
+        }
+        Poll::Ready(())
+    }
+
+    fn rearm(&mut self, at: Instant) {
+        self.alarm.as_mut().reset(at);
+    }
+
+    fn complete(&mut self) {
+        self.settle(End::Answered);
+        self.exchange.ended(Outcome::Ok);
+        self.reader = None;
+    }
+
+    fn cut(&mut self, reason: &str) {
+        if self.reader.as_deref().is_some_and(Reader::is_complete) {
+            // All that was asked for has been said; only the formalities are missing.
+            return self.complete();
+        }
+        tracing::warn!(reason, "stream cut after its answer had begun");
+        let message = format!("the answer broke off: {reason}");
+        self.cut_off(dialect::error_event(&message, "api_error", "upstream_cut"));
+    }
+
+    fn cut_off(&mut self, last_words: Bytes) {
+        self.settle(End::Cut);
+        self.exchange.ended(Outcome::Cut);
+        self.exchange.note_error("upstream_cut");
+        self.reader = None;
+        self.last_words = Some(last_words).filter(|words| !words.is_empty());
+    }
+
+    fn settle(&mut self, end: End) {
+        if let (Some(reader), Some(call)) = (&self.reader, self.exchange.call()) {
+            call.estimate_output(reader.output());
+            if let Some(usage) = reader.usage() {
+                call.report(usage);
+            }
+        }
+        self.exchange.settle(end);
+    }
+}
+
+impl Drop for StreamRelay {
+    /// The client left, perhaps right after `[DONE]`, as SDKs do.
+    fn drop(&mut self) {
+        if self.reader.as_deref().is_some_and(Reader::is_complete) {
+            self.complete();
+        } else {
+            self.settle(End::Abandoned);
+        }
+    }
+}
+
+fn note_first_token(exchange: &mut Exchange, reader: &Reader) {
+    if reader.has_content()
+        && let Some(call) = exchange.call()
+    {
+        call.first_token();
+    }
+}
+
+fn drain_ready(reader: &mut Reader) -> Bytes {
+    std::iter::from_fn(|| reader.pop()).flatten().collect()
+}
+
+/// Relays a plain answer that is too large to hold.
+pub struct PlainRelay {
+    exchange: Exchange,
+    held: VecDeque<Bytes>,
+    body: Option<LeasedBody>,
+    length: Option<u64>,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl PlainRelay {
+    /// Relays `held`, then what `body` brings.
+    pub fn new(exchange: Exchange, held: VecDeque<Bytes>, body: LeasedBody, deadline: Instant) -> Self {
+        let rest = body.size_hint().exact();
+        let so_far: usize = held.iter().map(Bytes::len).sum();
+        let length = rest.map(|rest| rest + crate::units::len_to_u64(so_far));
+        Self { exchange, held, body: Some(body), length, alarm: Box::pin(tokio::time::sleep_until(deadline)) }
+    }
+
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        if let Some(bytes) = self.held.pop_front() {
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        loop {
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            match Pin::new(&mut *body).poll_frame(cx) {
+                Poll::Pending => {
+                    std::task::ready!(self.alarm.as_mut().poll(cx));
+                    return Poll::Ready(Some(Err(self.cut("timeouts.total ran out".to_owned()))));
+                }
+                Poll::Ready(None) => self.complete(),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(self.cut(describe(&error))))),
+                Poll::Ready(Some(Ok(frame))) => {
+                    // hyper does not ask again once a body of known length is complete.
+                    if body.is_end_stream() {
+                        self.complete();
+                    }
+                    if let Ok(bytes) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn complete(&mut self) {
+        self.exchange.settle(End::Answered);
+        self.exchange.ended(Outcome::Ok);
+        self.body = None;
+    }
+
+    fn cut(&mut self, reason: String) -> Broken {
+        tracing::warn!(reason, "plain answer cut after it had begun");
+        self.exchange.settle(End::Cut);
+        self.exchange.ended(Outcome::Cut);
+        self.exchange.note_error("upstream_cut");
+        self.body = None;
+        Broken { reason }
+    }
+}

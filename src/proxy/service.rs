@@ -1,0 +1,145 @@
+//! The request path: which API is meant, who asks, what for, and who serves it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, request};
+use hyper::body::Incoming;
+use rand::Rng;
+
+use super::admission;
+use super::exchange::Exchange;
+use super::failover::{self, Call, refuse};
+use super::listing;
+use super::patience::Running;
+use super::relay::ReplyBody;
+use super::reply::Refusal;
+use super::worker::Worker;
+use crate::dialect::{Head, InjectUsage, Kind, UsageWish, read_head};
+use crate::engine::{self, Mode};
+use crate::ids::RouteIx;
+
+/// What a path of the API is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Api<'a> {
+    /// Something that a model answers.
+    Ask(Kind),
+    /// The list of models.
+    Models,
+    /// One model.
+    Model(&'a str),
+    /// Known, and not served by this version.
+    Unsupported,
+}
+
+/// Answers one request.
+pub async fn answer(worker: &Arc<Worker>, request: Request<Incoming>, running: Running) -> Response<ReplyBody> {
+    let id = format!("{:016x}", worker.rng.lock().next_u64());
+    let exchange = Exchange::begin(Arc::clone(worker), id, running);
+    let (head, body) = request.into_parts();
+    let api = match route_path(&head) {
+        Ok(api) => api,
+        Err(refusal) => return refuse(exchange, &refusal),
+    };
+    match api {
+        Api::Ask(kind) => ask(exchange, kind, head, body).await,
+        Api::Models | Api::Model(_) => list(exchange, &head.headers, api),
+        Api::Unsupported => refuse(exchange, &Refusal::UnsupportedEndpoint { path: head.uri.path().to_owned() }),
+    }
+}
+
+/// Paths work with and without `/v1`: clients differ in what they take for the base URL.
+fn route_path(head: &request::Parts) -> Result<Api<'_>, Refusal> {
+    let path = head.uri.path();
+    let tail = path.strip_prefix("/v1").unwrap_or(path);
+    let (api, method) = match tail {
+        "/chat/completions" => (Api::Ask(Kind::Chat), Method::POST),
+        "/completions" => (Api::Ask(Kind::Completion), Method::POST),
+        "/embeddings" => (Api::Ask(Kind::Embedding), Method::POST),
+        "/models" => (Api::Models, Method::GET),
+        _ => match tail.strip_prefix("/models/") {
+            Some(id) if !id.is_empty() => (Api::Model(id), Method::GET),
+            Some(_) | None if is_unsupported(tail) => return Ok(Api::Unsupported),
+            Some(_) | None => return Err(Refusal::UnknownPath { path: path.chars().take(200).collect() }),
+        },
+    };
+    if head.method == method {
+        Ok(api)
+    } else {
+        Err(Refusal::WrongMethod { allowed: if method == Method::POST { "POST" } else { "GET" } })
+    }
+}
+
+/// Families of the OpenAI and Anthropic APIs that exist elsewhere.
+fn is_unsupported(tail: &str) -> bool {
+    const FAMILIES: [&str; 14] = [
+        "responses", "messages", "images", "audio", "rerank", "moderations", "files", "batches", "realtime",
+        "fine_tuning", "assistants", "threads", "vector_stores", "uploads",
+    ];
+    let family = tail.trim_start_matches('/').split('/').next().unwrap_or_default();
+    FAMILIES.contains(&family)
+}
+
+async fn ask(mut exchange: Exchange, kind: Kind, head: request::Parts, body: Incoming) -> Response<ReplyBody> {
+    let waited_from = crate::runtime::now();
+    let admitted = admission::admit(&mut exchange, &head.headers, body).await;
+    exchange.waited(crate::runtime::now().since(waited_from));
+    let call = admitted.and_then(|body| prepare(&mut exchange, kind, head.headers, body));
+    match call {
+        Ok(call) => failover::run(exchange, call).await,
+        Err(refusal) => refuse(exchange, &refusal),
+    }
+}
+
+/// Reads what has to be known of the body and finds the route.
+fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes) -> Result<Call, Refusal> {
+    let head = read_head(kind, &body).map_err(|error| Refusal::Invalid { message: error.to_string(), param: error.param() })?;
+    exchange.requested_model = Some(head.model.clone().into_owned());
+    exchange.stream = head.stream;
+    let route = resolve(exchange, &head)?;
+    exchange.route = Some(route);
+    let request = engine_request(kind, &head);
+    let inject_usage = match head.usage_wish {
+        UsageWish::NotAsked => InjectUsage::Yes,
+        UsageWish::NotStream | UsageWish::Asked => InjectUsage::No,
+    };
+    let splice = head.splice_points();
+    Ok(Call { kind, headers, splice, inject_usage, request, route, body })
+}
+
+fn resolve(exchange: &Exchange, head: &Head<'_>) -> Result<RouteIx, Refusal> {
+    let model = &exchange.snapshot.model;
+    let named = || head.model.chars().take(200).collect();
+    let route = model.names.resolve(&head.model).ok_or_else(|| Refusal::NoRoute { model: named() })?;
+    let allowed = exchange.tenant.is_none_or(|tenant| model.tenants[tenant].may_use(&model.routes[route]));
+    if allowed { Ok(route) } else { Err(Refusal::Forbidden { model: named() }) }
+}
+
+fn engine_request(kind: Kind, head: &Head<'_>) -> engine::Request {
+    let mode = match (kind, head.stream) {
+        (Kind::Embedding, _) => Mode::Embedding,
+        (Kind::Chat | Kind::Completion, true) => Mode::Stream,
+        (Kind::Chat | Kind::Completion, false) => Mode::Plain,
+    };
+    engine::Request { prompt: head.prompt_estimate, max_output: head.max_output, mode, needs: head.needs }
+}
+
+fn list(mut exchange: Exchange, headers: &HeaderMap, api: Api<'_>) -> Response<ReplyBody> {
+    if let Err(refusal) = admission::identify(&mut exchange, headers) {
+        return refuse(exchange, &refusal);
+    }
+    let body = match api {
+        Api::Model(id) => match listing::one(&exchange, id) {
+            Ok(body) => body,
+            Err(refusal) => return refuse(exchange, &refusal),
+        },
+        Api::Models | Api::Ask(_) | Api::Unsupported => listing::all(&exchange),
+    };
+    exchange.ended(crate::observe::Outcome::Ok);
+    exchange.replied(200);
+    let mut response = Response::new(ReplyBody::whole(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    exchange.describe(response.headers_mut());
+    response
+}

@@ -1,0 +1,209 @@
+//! What changes with traffic, each behind a short lock of its own.
+//!
+//! The engine's types are plain values; a cell is where one of them lives while many requests use it. A lock is taken
+//! to copy out or to note one event, never across an await.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::engine::{
+    Admission, EndpointState, Event, Ledger, Limits, QuotaReading, Reading, Reservation, RetryPolicy, RouteReading,
+    RouteState, Standing,
+};
+use crate::ids::EndpointId;
+use crate::units::{Dollars, Timestamp, Tokens};
+
+/// The weight of the newest score in the mean that operators see.
+const SCORE_WEIGHT: f64 = 0.1;
+
+/// One model at one upstream through one key.
+#[derive(Debug)]
+pub struct EndpointCell {
+    /// `upstream/model#key`.
+    pub id: EndpointId,
+    inner: Mutex<Metered<EndpointState>>,
+    wish: AtomicU8,
+    score: AtomicU64,
+    requests: AtomicU64,
+}
+
+/// One key of an upstream, over all its models.
+#[derive(Debug)]
+pub struct KeyCell {
+    inner: Mutex<Metered<EndpointState>>,
+}
+
+#[derive(Debug)]
+struct Metered<T> {
+    state: T,
+    ledger: Ledger,
+}
+
+/// What an operator wants of an endpoint, whatever its health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Override {
+    /// Used as its health allows.
+    Enabled,
+    /// Nothing new is sent.
+    Draining,
+    /// Not used.
+    Disabled,
+}
+
+impl Override {
+    const ALL: [Self; 3] = [Self::Enabled, Self::Draining, Self::Disabled];
+}
+
+/// Quota set aside in one ledger.
+#[derive(Debug)]
+pub struct Ticket(Reservation);
+
+impl EndpointCell {
+    /// A new endpoint, about which nothing is known.
+    pub fn new(id: EndpointId, limits: &Limits) -> Self {
+        Self {
+            id,
+            inner: Mutex::new(Metered { state: EndpointState::new(), ledger: Ledger::new(limits) }),
+            wish: AtomicU8::new(0),
+            score: AtomicU64::new(f64::NAN.to_bits()),
+            requests: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes the limits of a new snapshot; what was used stays used.
+    pub fn relimit(&self, limits: &Limits) {
+        self.inner.lock().ledger.relimit(limits);
+    }
+
+    /// Health and quota for a request of `tokens`.
+    pub fn read(&self, tokens: Tokens, now: Timestamp) -> (Reading, QuotaReading) {
+        let inner = self.inner.lock();
+        (inner.state.read(now), inner.ledger.read(tokens, now))
+    }
+
+    /// Sets quota aside for a request that is about to be sent and counts it as in flight. `None` if another request
+    /// was faster. Returns the number in flight before this one.
+    pub fn admit(&self, admission: Admission, tokens: Tokens, now: Timestamp) -> Option<(Ticket, u32)> {
+        let mut inner = self.inner.lock();
+        if !inner.state.try_admit(admission, now) {
+            return None;
+        }
+        let reservation = inner.ledger.reserve(tokens, now).ok()?;
+        let before = inner.state.in_flight();
+        inner.state.observe(Event::Sent, now);
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Some((Ticket(reservation), before))
+    }
+
+    /// Notes what happened to a request in flight.
+    pub fn observe(&self, event: Event, now: Timestamp) {
+        self.inner.lock().state.observe(event, now);
+    }
+
+    /// Replaces the quota set aside by what was used.
+    pub fn settle(&self, ticket: Ticket, used: Tokens, now: Timestamp) {
+        self.inner.lock().ledger.settle(ticket.0, used, now);
+    }
+
+    /// Gives the quota back that was set aside.
+    pub fn give_back(&self, ticket: Ticket, now: Timestamp) {
+        self.inner.lock().ledger.give_back(ticket.0, now);
+    }
+
+    /// Forgets failures and blocks.
+    pub fn reset(&self) {
+        self.inner.lock().state.reset();
+    }
+
+    /// Whether it may be used, for people and metrics.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        self.inner.lock().state.standing(now)
+    }
+
+    /// The operator's wish.
+    pub fn wish(&self) -> Override {
+        let index = usize::from(self.wish.load(Ordering::Relaxed));
+        Override::ALL.get(index).copied().unwrap_or(Override::Enabled)
+    }
+
+    /// Notes the operator's wish.
+    pub fn set_wish(&self, wish: Override) {
+        let index = Override::ALL.iter().position(|one| *one == wish).unwrap_or(0);
+        self.wish.store(u8::try_from(index).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Notes that a request was scored here. Two at once may lose one sample, which a mean does not mind.
+    pub fn scored(&self, score: Dollars) {
+        let before = f64::from_bits(self.score.load(Ordering::Relaxed));
+        let mean = if before.is_nan() { score.0 } else { before + SCORE_WEIGHT * (score.0 - before) };
+        self.score.store(mean.to_bits(), Ordering::Relaxed);
+    }
+
+    /// The decayed mean of its scores, if it was ever scored.
+    pub fn mean_score(&self) -> Option<Dollars> {
+        let mean = f64::from_bits(self.score.load(Ordering::Relaxed));
+        (!mean.is_nan()).then_some(Dollars(mean))
+    }
+
+    /// Requests sent so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+}
+
+impl KeyCell {
+    /// A new key, about which nothing is known.
+    pub fn new(limits: &Limits) -> Self {
+        Self { inner: Mutex::new(Metered { state: EndpointState::new(), ledger: Ledger::new(limits) }) }
+    }
+
+    /// Takes the limits of a new snapshot; what was used stays used.
+    pub fn relimit(&self, limits: &Limits) {
+        self.inner.lock().ledger.relimit(limits);
+    }
+
+    /// The key's quota for a request of `tokens`.
+    pub fn read(&self, tokens: Tokens, now: Timestamp) -> QuotaReading {
+        self.inner.lock().ledger.read(tokens, now)
+    }
+
+    /// Sets quota aside, or `None` if another request was faster.
+    pub fn admit(&self, tokens: Tokens, now: Timestamp) -> Option<Ticket> {
+        self.inner.lock().ledger.reserve(tokens, now).ok().map(Ticket)
+    }
+
+    /// Replaces the quota set aside by what was used.
+    pub fn settle(&self, ticket: Ticket, used: Tokens, now: Timestamp) {
+        self.inner.lock().ledger.settle(ticket.0, used, now);
+    }
+
+    /// Gives the quota back that was set aside.
+    pub fn give_back(&self, ticket: Ticket, now: Timestamp) {
+        self.inner.lock().ledger.give_back(ticket.0, now);
+    }
+}
+
+/// What a route learns: output lengths, and how much it may retry.
+#[derive(Debug)]
+pub struct RouteCell {
+    state: Mutex<RouteState>,
+}
+
+impl RouteCell {
+    /// A route without history.
+    pub fn new(retry: &RetryPolicy) -> Self {
+        Self { state: Mutex::new(RouteState::new(retry)) }
+    }
+
+    /// Runs `act` on the state under its lock.
+    pub fn with<T>(&self, act: impl FnOnce(&mut RouteState) -> T) -> T {
+        act(&mut self.state.lock())
+    }
+
+    /// A copy for one decision.
+    pub fn read(&self, now: Timestamp) -> RouteReading {
+        self.state.lock().read(now)
+    }
+}

@@ -1,0 +1,176 @@
+//! One immutable view of everything that a request needs, taken once and kept to its end.
+//!
+//! Building one may fail and changes nothing but the registries (which only gain names); putting it in force is one
+//! store, done elsewhere.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::cells::{EndpointCell, KeyCell, Override, RouteCell};
+use super::registry::Registry;
+use super::target::{Target, TargetError};
+use super::tenants::Tenants;
+use crate::engine::{Candidate, Request, View};
+use crate::ids::{EndpointIx, IdVec, RouteIx, TenantIx};
+use crate::observe::labels::NONE;
+use crate::observe::{EndpointMetrics, Metrics, RequestMetrics};
+use crate::policy::model::Model;
+use crate::units::Timestamp;
+
+/// Everything that one generation of files says, with the cells it speaks of.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// What the files say.
+    pub model: Model,
+    /// Counts the snapshots put in force since the start, from 1.
+    pub generation: u64,
+    /// What belongs to each endpoint.
+    pub seats: IdVec<EndpointIx, Arc<Seat>>,
+    /// What belongs to each route.
+    pub routes: IdVec<RouteIx, Arc<RouteCell>>,
+    /// Who may come in.
+    pub tenants: Tenants,
+    requests: RwLock<HashMap<RequestLabels, Arc<RequestMetrics>>>,
+    metrics: Arc<Metrics>,
+}
+
+type RequestLabels = (Option<RouteIx>, Option<EndpointIx>, Option<TenantIx>);
+
+/// An endpoint's cells and fixed parts.
+#[derive(Debug)]
+pub struct Seat {
+    /// Its health and quota.
+    pub cell: Arc<EndpointCell>,
+    /// Its key's health and quota.
+    pub key: Arc<KeyCell>,
+    /// Where its requests go.
+    pub target: Arc<Target>,
+    /// Where its metrics go.
+    pub metrics: EndpointMetrics,
+}
+
+/// Why a model that compiles cannot be put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Something cannot be sent.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+}
+
+/// The cells of all snapshots.
+#[derive(Debug, Default)]
+pub struct Cells {
+    endpoints: Registry<EndpointCell>,
+    keys: Registry<KeyCell>,
+    routes: Registry<RouteCell>,
+}
+
+impl Cells {
+    /// Forgets what nobody has used for ten minutes, in the metrics too.
+    pub fn expire(&mut self, metrics: &Metrics, now: Timestamp) {
+        for name in self.endpoints.expire(now) {
+            metrics.forget_endpoint(&name);
+        }
+        self.keys.expire(now);
+        self.routes.expire(now);
+    }
+}
+
+impl Snapshot {
+    /// The snapshot of `model`, with the cells of earlier ones where names agree.
+    pub fn build(
+        model: Model,
+        generation: u64,
+        cells: &Mutex<Cells>,
+        metrics: &Arc<Metrics>,
+        now: Timestamp,
+    ) -> Result<Self, BuildError> {
+        let targets = model
+            .keys
+            .values()
+            .map(|key| Target::new(&model.upstreams[key.upstream], key).map(Arc::new))
+            .collect::<Result<IdVec<_, _>, _>>()?;
+        let mut cells = cells.lock();
+        let keys: IdVec<_, _> = model.keys.map(|key| {
+            let cell = cells.keys.resolve(&key.id, now, || KeyCell::new(&key.limits));
+            cell.relimit(&key.limits);
+            cell
+        });
+        let seats = model.endpoints.map(|endpoint| {
+            let make = || EndpointCell::new(endpoint.id.clone(), &endpoint.limits);
+            let cell = cells.endpoints.resolve(endpoint.id.as_str(), now, make);
+            cell.relimit(&endpoint.limits);
+            let upstream = &model.upstreams[endpoint.upstream].name;
+            Arc::new(Seat {
+                cell,
+                key: Arc::clone(&keys[endpoint.key]),
+                target: Arc::clone(&targets[endpoint.key]),
+                metrics: metrics.endpoint(upstream, &endpoint.model, &endpoint.id),
+            })
+        });
+        let routes = model.routes.map(|route| {
+            // Implied routes share a name; what they serve tells them apart.
+            let name = format!("{}\n{}", route.name, route.models.first().map_or("", String::as_str));
+            cells.routes.resolve(&name, now, || RouteCell::new(&route.retry))
+        });
+        drop(cells);
+        let tenants = Tenants::new(&model.tenants);
+        let metrics = Arc::clone(metrics);
+        Ok(Self { model, generation, seats, routes, tenants, requests: RwLock::default(), metrics })
+    }
+
+    /// The endpoints of `route` that were not tried yet, with their health and quota as of now.
+    pub fn candidates(&self, route: RouteIx, request: &Request, tried: &[EndpointIx], now: Timestamp) -> Vec<Candidate<'_>> {
+        let tiers = &self.model.routes[route].tiers;
+        let mut candidates = Vec::with_capacity(tiers.iter().map(Vec::len).sum());
+        for (tier, entries) in tiers.iter().enumerate() {
+            for entry in entries {
+                let seat = &self.seats[entry.endpoint];
+                if tried.contains(&entry.endpoint) || seat.cell.wish() != Override::Enabled {
+                    continue;
+                }
+                let endpoint = &self.model.endpoints[entry.endpoint];
+                let (health, quota) = seat.cell.read(request.prompt, now);
+                candidates.push(Candidate {
+                    endpoint: entry.endpoint,
+                    tier,
+                    price: endpoint.price.as_deref(),
+                    handicap: entry.handicap,
+                    context: endpoint.context,
+                    max_output: endpoint.max_output,
+                    capabilities: endpoint.capabilities,
+                    health,
+                    quota: quota.merge(seat.key.read(request.prompt, now)),
+                });
+            }
+        }
+        candidates
+    }
+
+    /// What the engine decides on.
+    pub fn view<'a>(&'a self, route: RouteIx, candidates: &'a [Candidate<'a>], now: Timestamp) -> View<'a> {
+        View { objective: &self.model.routes[route].objective, route: self.routes[route].read(now), candidates }
+    }
+
+    /// Where the metrics of such requests go. Made at first use: most combinations never occur.
+    pub fn request_metrics(
+        &self,
+        route: Option<RouteIx>,
+        endpoint: Option<EndpointIx>,
+        tenant: Option<TenantIx>,
+    ) -> Arc<RequestMetrics> {
+        let labels = (route, endpoint, tenant);
+        if let Some(found) = self.requests.read().get(&labels) {
+            return Arc::clone(found);
+        }
+        let route = route.map_or(NONE, |route| &self.model.routes[route].name);
+        let endpoint = endpoint.map(|endpoint| &self.model.endpoints[endpoint]);
+        let upstream = endpoint.map_or(NONE, |endpoint| &self.model.upstreams[endpoint.upstream].name);
+        let model = endpoint.map_or(NONE, |endpoint| &endpoint.model);
+        let tenant = tenant.map_or(NONE, |tenant| &self.model.tenants[tenant].name);
+        let made = Arc::new(self.metrics.request(route, upstream, model, tenant));
+        Arc::clone(self.requests.write().entry(labels).or_insert(made))
+    }
+}
