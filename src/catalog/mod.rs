@@ -1,1 +1,32 @@
-//! Which providers exist, and where: data, embedded.
+//! The embedded catalogue: which providers exist, where their hosts are, what their models cost and can do.
+//!
+//! This file holds texts only. They are read by the same reader as a user's configuration (`policy`), in the same
+//! form, so that whatever the catalogue can say a user can override field by field, and a mistake in it is reported
+//! with file, line and column like any other. Prices are list prices, dated row by row; where a real price depends on
+//! something that is not acted on yet, the dearest stands, since money must not be understated.
+
+/// A provider of the catalogue: its name in configurations, and its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name that `provider = "…"` uses.
+    pub name: &'static str,
+    /// The file's text.
+    pub text: &'static str,
+}
+
+/// Every provider, in the order in which they are tried and listed.
+pub const PROVIDERS: [Entry; 8] = [
+    Entry { name: "openai", text: include_str!("providers/openai.toml") },
+    Entry { name: "zhipu", text: include_str!("providers/zhipu.toml") },
+    Entry { name: "dashscope", text: include_str!("providers/dashscope.toml") },
+    Entry { name: "qianfan", text: include_str!("providers/qianfan.toml") },
+    Entry { name: "baichuan", text: include_str!("providers/baichuan.toml") },
+    Entry { name: "zhinao", text: include_str!("providers/zhinao.toml") },
+    Entry { name: "deepseek", text: include_str!("providers/deepseek.toml") },
+    Entry { name: "moonshot", text: include_str!("providers/moonshot.toml") },
+];
+
+/// The provider called `name`.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    PROVIDERS.iter().find(|entry| entry.name == name)
+}

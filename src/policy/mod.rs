@@ -1,3 +1,28 @@
 //! The configuration and the policy: what files say, checked and compiled before anything runs by it.
+//!
+//! Three steps, each in its own types: `raw` says what a file says, with the place of every value; `compile` resolves
+//! names, money and secrets; [`model`] is the result, valid by construction. All mistakes of all files come at once,
+//! as [`Diagnostic`]s. Nothing here touches the file system, the environment or a clock: see [`Sources`].
 
+mod builtin;
+mod compile;
+mod decimal;
+mod diagnostic;
+mod glob;
+mod inputs;
+mod load;
 pub mod model;
+mod money;
+mod nearest;
+mod quantity;
+mod raw;
+mod read;
+mod secrecy;
+mod source;
+#[cfg(test)]
+mod tests;
+
+pub use builtin::{BUILTIN, Builtin, find as builtin};
+pub use diagnostic::{Diagnostic, Format, Location, Severity, render};
+pub use inputs::Sources;
+pub use load::{Loaded, is_policy, load, load_default, load_policy};

@@ -1,0 +1,274 @@
+//! Upstreams, their keys, and every model through every key: the table that routes choose from.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::engine::{Capabilities, Limits};
+use crate::ids::{EndpointId, EndpointIx, IdVec, KeyIx, UpstreamIx};
+use crate::policy::diagnostic::Diagnostic;
+use crate::policy::glob::Glob;
+use crate::policy::model::{Endpoint, Key, Scheme, Upstream};
+use crate::policy::nearest::advice;
+use crate::policy::raw::keys::Key as RawKey;
+use crate::policy::raw::models::Model as RawModel;
+use crate::policy::raw::provider::{Host, Provider};
+use crate::policy::raw::upstreams::Upstream as RawUpstream;
+use crate::policy::raw::url::is_loopback;
+use crate::policy::read::Spoiled;
+
+use super::exchange::Exchange;
+use super::providers::{self, Providers};
+use super::{Context, price, secrets};
+
+/// The compiled tables, and what is known about names that did not compile.
+#[derive(Default)]
+pub(super) struct Tables {
+    pub(super) upstreams: IdVec<UpstreamIx, Upstream>,
+    pub(super) keys: IdVec<KeyIx, Key>,
+    pub(super) endpoints: IdVec<EndpointIx, Endpoint>,
+    /// Upstreams with a mistake of their own, whose models are not known: nothing more is said about them.
+    pub(super) broken: HashSet<String>,
+    /// Models that exist and cannot be called as configured, by `upstream/model`, with the reason.
+    pub(super) absent: HashMap<String, String>,
+}
+
+impl Tables {
+    /// The upstream called `name`.
+    pub(super) fn upstream(&self, name: &str) -> Option<UpstreamIx> {
+        self.upstreams.iter().find(|(_, upstream)| &*upstream.name == name).map(|(ix, _)| ix)
+    }
+
+    /// The endpoints of one upstream.
+    pub(super) fn of(&self, upstream: UpstreamIx) -> impl Iterator<Item = (EndpointIx, &Endpoint)> {
+        self.endpoints.iter().filter(move |(_, endpoint)| endpoint.upstream == upstream)
+    }
+}
+
+/// Compiles all upstreams.
+pub(super) fn compile(
+    upstreams: &[RawUpstream],
+    providers: &Providers<'_>,
+    exchange: &Exchange,
+    context: &Context<'_>,
+) -> Tables {
+    let mut tables = Tables::default();
+    for raw in upstreams {
+        if raw.spoiled == Spoiled::Yes {
+            tables.broken.insert(raw.name.value.clone());
+        }
+        match Origin::find(raw, providers, context) {
+            Some(origin) => add(raw, &origin, &mut tables, exchange, context),
+            None => {
+                tables.broken.insert(raw.name.value.clone());
+            }
+        }
+    }
+    tables
+}
+
+/// What the catalogue has to say about an upstream.
+enum Origin {
+    /// Nothing: a server of one's own.
+    Own,
+    /// One of a provider's hosts, by its place in the list.
+    Listed(Rc<Provider>, usize),
+}
+
+impl Origin {
+    fn find(raw: &RawUpstream, providers: &Providers<'_>, context: &Context<'_>) -> Option<Self> {
+        let Some(name) = &raw.provider else {
+            if let Some(region) = &raw.region {
+                let message = "`region` chooses one of a provider's hosts, and there is no `provider`";
+                let hint = "to say where data is processed, set `regions`";
+                context.report.push(Diagnostic::error(&region.place, message).hint(hint));
+            }
+            return Some(Self::Own);
+        };
+        let Some(provider) = providers.find(&name.value) else {
+            let diagnostic = Diagnostic::error(&name.place, format!("the catalogue has no provider `{}`", name.value));
+            let hint = advice(&name.value, &providers::names()).unwrap_or_default();
+            context.report.push(diagnostic.hint(hint));
+            return None;
+        };
+        let Some(region) = &raw.region else { return Some(Self::Listed(provider, 0)) };
+        let Some(host) = provider.hosts.iter().position(|host| host.region == region.value) else {
+            let known = provider.hosts.iter().map(|host| host.region.as_str()).collect::<Vec<_>>();
+            let message = format!("{} has no region `{}`", provider.title, region.value);
+            let hint = format!("it has: {}", known.join(", "));
+            context.report.push(Diagnostic::error(&region.place, message).hint(hint));
+            return None;
+        };
+        Some(Self::Listed(provider, host))
+    }
+
+    fn host(&self) -> Option<&Host> {
+        match self {
+            Self::Own => None,
+            Self::Listed(provider, index) => provider.hosts.get(*index),
+        }
+    }
+}
+
+fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Exchange, context: &Context<'_>) {
+    let own_url = raw.base_url.as_ref().map(|url| url.value.clone());
+    // Another address may process data elsewhere, so the catalogue's regions hold for its own address only.
+    let listed_regions = origin.host().filter(|_| own_url.is_none()).map(|host| host.processes_in.clone());
+    let Some(base_url) = own_url.or_else(|| origin.host().map(|host| host.base_url.clone())) else {
+        tables.broken.insert(raw.name.value.clone());
+        return;
+    };
+    let upstream = tables.upstreams.push(Upstream {
+        name: raw.name.value.as_str().into(),
+        provider: raw.provider.as_ref().map(|name| name.value.as_str().into()),
+        regions: raw.regions.clone().or(listed_regions).unwrap_or_default(),
+        tags: raw.tags.clone(),
+        base_url,
+    });
+    let keys = add_keys(raw, origin, upstream, tables, context);
+    let models = models_of(raw, origin);
+    if models.is_empty() && raw.spoiled == Spoiled::No {
+        let hint = format!("list them: [upstreams.{}.models.\"name\"]", raw.name.value);
+        let message = format!("`{}` has no models, so nothing can be sent to it", raw.name.value);
+        context.report.push(Diagnostic::warning(&raw.name.place, message).hint(hint));
+    }
+    for (own, listed) in models {
+        add_model(own, listed, upstream, &keys, tables, exchange, context);
+    }
+    note_absent(raw, origin, upstream, tables);
+}
+
+/// Remembers what the provider offers in other regions, so that a policy made for all of them still fits this one.
+fn note_absent(raw: &RawUpstream, origin: &Origin, upstream: UpstreamIx, tables: &mut Tables) {
+    let Origin::Listed(provider, _) = origin else { return };
+    for host in &provider.hosts {
+        for model in &host.models {
+            let name = model.name.value.as_str();
+            let here = tables.of(upstream).any(|(_, endpoint)| &*endpoint.model == name);
+            let reason = || format!("{} lists it for the region `{}` only", provider.title, host.region);
+            if !here {
+                tables.absent.entry(format!("{}/{name}", raw.name.value)).or_insert_with(reason);
+            }
+        }
+    }
+}
+
+/// A key of the upstream at hand, and the models it may call.
+struct Access {
+    key: KeyIx,
+    name: Option<Arc<str>>,
+    models: Option<Vec<Glob>>,
+}
+
+fn add_keys(
+    raw: &RawUpstream,
+    origin: &Origin,
+    upstream: UpstreamIx,
+    tables: &mut Tables,
+    context: &Context<'_>,
+) -> Vec<Access> {
+    let keys = match (&raw.keys, origin) {
+        (Some(keys), _) => keys.as_slice(),
+        (None, Origin::Listed(provider, _)) if raw.spoiled == Spoiled::No => {
+            let variable = provider.key_variables.first().map_or("NAME", String::as_str);
+            let hint = format!("write keys = [\"env:{variable}\"], or keys = [] if none is needed");
+            context.report.push(Diagnostic::error(&raw.place, "missing field `keys`").hint(hint));
+            return Vec::new();
+        }
+        (None, Origin::Listed(..) | Origin::Own) => &[],
+    };
+    if keys.is_empty() && raw.spoiled == Spoiled::No {
+        let id = Arc::from(raw.name.value.as_str());
+        let key = tables.keys.push(Key { upstream, name: None, id, secret: None, limits: raw.limits });
+        return vec![Access { key, name: None, models: None }];
+    }
+    warn_of_plain_text(raw, keys, &tables.upstreams, upstream, context);
+    let mut taken = HashSet::new();
+    keys.iter()
+        .filter_map(|key| {
+            let name = key_name(key, keys.len(), &mut taken, context);
+            let secret = secrets::resolve(&key.source, context);
+            let (name, secret) = (name?, secret?);
+            let id = format!("{}#{name}", raw.name.value).into();
+            let entry = Key { upstream, name: Some(Arc::clone(&name)), id, secret: Some(secret), limits: raw.limits };
+            Some(Access { key: tables.keys.push(entry), name: Some(name), models: key.models.clone() })
+        })
+        .collect()
+}
+
+fn warn_of_plain_text(
+    raw: &RawUpstream,
+    keys: &[RawKey],
+    upstreams: &IdVec<UpstreamIx, Upstream>,
+    upstream: UpstreamIx,
+    context: &Context<'_>,
+) {
+    let url = &upstreams[upstream].base_url;
+    if let (Some(at), Scheme::Http, false, false) = (&raw.base_url, url.scheme, is_loopback(url), keys.is_empty()) {
+        let message = "keys would travel over the network in plain text";
+        context.report.push(Diagnostic::warning(&at.place, message).hint("use https://"));
+    }
+}
+
+fn key_name(key: &RawKey, of: usize, taken: &mut HashSet<String>, context: &Context<'_>) -> Option<Arc<str>> {
+    let given = key.name.as_ref().map(|name| name.value.clone()).or_else(|| secrets::usual_name(&key.source.value));
+    let Some(name) = given.or_else(|| (of == 1).then(|| "literal".to_owned())) else {
+        let hint = "write { name = \"…\", key = \"literal:…\" }: an endpoint is called by its key's name";
+        let message = "a literal key among several needs a name";
+        context.report.push(Diagnostic::error(&key.source.place, message).hint(hint));
+        return None;
+    };
+    if !taken.insert(name.clone()) {
+        let message = format!("two keys of this upstream are called `{name}`");
+        let place = key.name.as_ref().map_or(&key.source.place, |name| &name.place);
+        context.report.push(Diagnostic::error(place, message).hint("give one of them a `name`"));
+        return None;
+    }
+    Some(name.into())
+}
+
+/// Every model of an upstream: what the user says of it, and what the catalogue does.
+fn models_of<'m>(raw: &'m RawUpstream, origin: &'m Origin) -> Vec<(Option<&'m RawModel>, Option<&'m RawModel>)> {
+    let listed = origin.host().map_or(&[][..], |host| host.models.as_slice());
+    let find = |models: &'m [RawModel], name: &str| models.iter().find(|model| model.name.value == name);
+    let known = listed.iter().map(|model| (find(&raw.models, &model.name.value), Some(model)));
+    let extra = raw.models.iter().filter(|model| find(listed, &model.name.value).is_none());
+    known.chain(extra.map(|model| (Some(model), None))).collect()
+}
+
+fn add_model(
+    own: Option<&RawModel>,
+    listed: Option<&RawModel>,
+    upstream: UpstreamIx,
+    keys: &[Access],
+    tables: &mut Tables,
+    exchange: &Exchange,
+    context: &Context<'_>,
+) {
+    let Some(named) = own.or(listed) else { return };
+    let (name, upstream_name) = (named.name.value.as_str(), Arc::clone(&tables.upstreams[upstream].name));
+    let price = price::compile(own, listed, exchange, context);
+    let model: Arc<str> = name.into();
+    let allowed =
+        |access: &&Access| access.models.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob.matches(name)));
+    if !keys.iter().any(|access| allowed(&access)) {
+        tables.absent.insert(format!("{upstream_name}/{name}"), "no key of this upstream may call it".to_owned());
+    }
+    for access in keys.iter().filter(allowed) {
+        tables.endpoints.push(Endpoint {
+            id: EndpointId::new(&upstream_name, name, access.name.as_deref()),
+            upstream,
+            key: access.key,
+            model: Arc::clone(&model),
+            price: price.clone(),
+            context: either(own, listed, |model| model.context),
+            max_output: either(own, listed, |model| model.max_output),
+            capabilities: either(own, listed, |model| model.capabilities).unwrap_or(Capabilities::NONE),
+            limits: own.map_or_else(Limits::default, |model| model.limits),
+        });
+    }
+}
+
+fn either<T>(own: Option<&RawModel>, listed: Option<&RawModel>, pick: fn(&RawModel) -> Option<T>) -> Option<T> {
+    own.and_then(pick).or_else(|| listed.and_then(pick))
+}

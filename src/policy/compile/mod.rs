@@ -1,0 +1,65 @@
+//! From what the files say to a model that cannot be wrong.
+//!
+//! Everything that can fail fails here, with a diagnostic; a [`Model`] exists only if nothing did. Each part resolves
+//! one kind of name; no part looks at text again once it has a position.
+
+mod endpoints;
+mod exchange;
+mod names;
+mod price;
+mod providers;
+mod routes;
+mod rules;
+mod secrets;
+mod server;
+mod tenants;
+
+use std::path::Path;
+
+use super::diagnostic::Diagnostics;
+use super::inputs::Inputs;
+use super::model::Model;
+use super::raw::config::Config;
+use super::raw::policy::Policy;
+
+use exchange::Exchange;
+
+pub(crate) use providers::Providers;
+
+/// What every part of the compilation needs.
+pub(crate) struct Context<'a> {
+    /// Where mistakes go.
+    pub(crate) report: &'a Diagnostics,
+    /// Where secrets come from.
+    pub(crate) inputs: &'a Inputs<'a>,
+    /// The configuration's folder: relative paths start here.
+    pub(crate) folder: &'a Path,
+}
+
+/// Compiles a configuration and a policy; `None` if anything in them is wrong.
+pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, context: &Context<'_>) -> Option<Model> {
+    let exchange = Exchange::new(&config.exchange, context);
+    let providers = Providers::new(context.report);
+    let server = server::compile(&config.server, &config.tenants, context);
+    let tables = endpoints::compile(&config.upstreams, &providers, &exchange, context);
+    let mut routes = routes::compile(policy, &tables, &exchange, context);
+    let names = names::compile(policy, &tables, &mut routes, &exchange, context);
+    let tenants = tenants::compile(&config.tenants, &routes, context);
+    exchange.warn_of_stale_rates(context);
+    if context.report.has_errors() {
+        return None;
+    }
+    Some(Model {
+        server: server?,
+        upstreams: tables.upstreams,
+        keys: tables.keys,
+        endpoints: tables.endpoints,
+        routes,
+        names,
+        tenants,
+        policy_source: policy_source.to_owned(),
+        exchange: exchange.in_dollars(),
+        files: context.inputs.files(),
+        fingerprint: context.inputs.fingerprint(),
+    })
+}

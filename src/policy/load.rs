@@ -1,0 +1,193 @@
+//! Loading: a configuration, the policy that it names, and every key, in one go.
+//!
+//! A load either gives a complete model or none; what is wrong comes with it in both cases. It lists the files it
+//! asked for even when it fails, since a watcher must notice when one of them is repaired.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::catalog;
+
+use super::builtin::{self, BUILTIN};
+use super::compile::{Context, Providers, compile};
+use super::diagnostic::{Diagnostic, Diagnostics, Severity};
+use super::inputs::{Inputs, Sources};
+use super::model::Model;
+use super::nearest::advice;
+use super::raw::config::{Config, config};
+use super::raw::policy::{Policy, policy};
+use super::read::Document;
+use super::source::At;
+
+/// The policy that is used when a configuration names none.
+const USUAL_POLICY: &str = "builtin:balanced";
+
+/// What came of a load.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The model; `None` if anything is wrong.
+    pub model: Option<Model>,
+    /// What is wrong, or worth knowing.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Every file that was asked for, the missing ones too.
+    pub files: Vec<PathBuf>,
+}
+
+/// Loads the configuration at `path`.
+pub fn load(path: &Path, sources: &Sources<'_>) -> Loaded {
+    Loading::new(sources).run(|loading| {
+        let text = loading.text(path)?;
+        loading.config(&path.display().to_string(), folder_of(path), &text, None)
+    })
+}
+
+/// Loads the embedded default: every catalogue provider whose usual key variable is set, under `builtin:balanced`.
+pub fn load_default(sources: &Sources<'_>) -> Loaded {
+    Loading::new(sources).run(|loading| {
+        let Some(text) = default_config(sources.env) else {
+            loading.report.push(nothing_to_call());
+            return None;
+        };
+        loading.config("(embedded default)", Path::new(""), &text, None)
+    })
+}
+
+/// Loads the policy at `path` as if the configuration at `config` named it; without one, against the whole catalogue
+/// with stand-ins for keys (a model for reading, not for serving).
+pub fn load_policy(path: &Path, config: Option<&Path>, sources: &Sources<'_>) -> Loaded {
+    let stand_in = |name: &str| (sources.env)(name).or_else(|| Some("not-a-key".to_owned()));
+    let sources = if config.is_some() { *sources } else { Sources { env: &stand_in, ..*sources } };
+    Loading::new(&sources).run(|loading| {
+        let (name, folder, text) = match config {
+            Some(config) => (config.display().to_string(), folder_of(config), loading.text(config)?),
+            None => ("(catalogue)".to_owned(), Path::new(""), default_config(&stand_in)?),
+        };
+        loading.config(&name, folder, &text, Some(path))
+    })
+}
+
+/// Whether `text` is a policy rather than a configuration: it has `[objective]`, `[defaults]` or `[[routes]]`.
+pub fn is_policy(text: &str) -> bool {
+    let document = Document::parse("", text, &Diagnostics::default());
+    ["objective", "defaults", "routes"].iter().any(|name| document.has(name))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+/// A configuration with every provider whose key is in the environment; `None` with none.
+fn default_config(env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let report = Diagnostics::default();
+    let providers = Providers::new(&report);
+    let mut text = format!("policy = \"{USUAL_POLICY}\"\n");
+    let mut any = None;
+    for entry in catalog::PROVIDERS {
+        let provider = providers.find(entry.name)?;
+        let set = |variable: &&String| env(variable).is_some_and(|value| !value.trim().is_empty());
+        if let Some(variable) = provider.key_variables.iter().find(set) {
+            let name = entry.name;
+            write!(text, "\n[upstreams.{name}]\nprovider = \"{name}\"\nkeys = [\"env:{variable}\"]\n").ok()?;
+            any = Some(());
+        }
+    }
+    any.map(|()| text)
+}
+
+fn nothing_to_call() -> Diagnostic {
+    let report = Diagnostics::default();
+    let providers = Providers::new(&report);
+    let first = |name: &str| providers.find(name).and_then(|provider| provider.key_variables.first().cloned());
+    let variables = catalog::PROVIDERS.iter().filter_map(|entry| first(entry.name)).collect::<Vec<_>>();
+    let hint = format!(
+        "set one of {}, or write a faregate.toml; `faregate demo` needs no key and no network",
+        variables.join(", ")
+    );
+    Diagnostic::general(Severity::Error, "there is no configuration and no provider's key is set").hint(hint)
+}
+
+struct Loading<'a> {
+    report: Diagnostics,
+    inputs: Inputs<'a>,
+}
+
+impl<'a> Loading<'a> {
+    fn new(sources: &Sources<'a>) -> Self {
+        Self { report: Diagnostics::default(), inputs: Inputs::new(*sources) }
+    }
+
+    fn run(self, load: impl FnOnce(&Self) -> Option<Model>) -> Loaded {
+        let model = load(&self);
+        Loaded { model, files: self.inputs.files(), diagnostics: self.report.into_sorted() }
+    }
+
+    fn text(&self, path: &Path) -> Option<String> {
+        let name = path.display();
+        let refuse = |error| {
+            self.report.push(Diagnostic::general(Severity::Error, format!("`{name}` cannot be read: {error}")));
+        };
+        self.inputs.read(path).map_err(refuse).ok()
+    }
+
+    fn config(&self, name: &str, folder: &Path, text: &str, instead: Option<&Path>) -> Option<Model> {
+        self.inputs.note(text);
+        let document = Document::parse(name, text, &self.report);
+        let broken = self.report.has_errors();
+        let config = config(&document, &self.report);
+        let (policy, source) = match instead {
+            Some(path) => (self.policy_file(path, None), path.display().to_string()),
+            None => self.policy(&config, folder),
+        };
+        // What a file without valid syntax means is anybody's guess; its names would only raise false alarms.
+        let policy = policy.filter(|_| !broken)?;
+        let context = Context { report: &self.report, inputs: &self.inputs, folder };
+        compile(&config, &policy, &source, &context)
+    }
+
+    fn policy(&self, config: &Config, folder: &Path) -> (Option<Policy>, String) {
+        let source = config.policy.as_ref().map_or(USUAL_POLICY, |policy| policy.value.as_str());
+        let policy = match source.strip_prefix("builtin:") {
+            Some(name) => self.builtin(name, config.policy.as_ref()),
+            None => self.policy_file(&folder.join(source), config.policy.as_ref()),
+        };
+        (policy, source.to_owned())
+    }
+
+    fn builtin(&self, name: &str, named_at: Option<&At<String>>) -> Option<Policy> {
+        if let Some(builtin) = builtin::find(name) {
+            return self.policy_text(&format!("builtin:{name}"), builtin.text);
+        }
+        let known = BUILTIN.map(|builtin| builtin.name);
+        if let Some(at) = named_at {
+            let diagnostic = Diagnostic::error(&at.place, format!("there is no built-in policy `{name}`"));
+            self.report.push(diagnostic.hint(advice(name, &known).unwrap_or_default()));
+        }
+        None
+    }
+
+    fn policy_file(&self, path: &Path, named_at: Option<&At<String>>) -> Option<Policy> {
+        let Some(at) = named_at else {
+            let text = self.text(path)?;
+            return self.policy_text(&path.display().to_string(), &text);
+        };
+        let refuse = |error| {
+            let diagnostic = Diagnostic::error(&at.place, format!("the policy cannot be read: {error}"));
+            self.report.push(diagnostic.hint("a path is relative to this file; or use \"builtin:balanced\""));
+        };
+        let text = self.inputs.read(path).map_err(refuse).ok()?;
+        self.policy_text(&path.display().to_string(), &text)
+    }
+
+    /// `None` if the text is not valid TOML.
+    fn policy_text(&self, name: &str, text: &str) -> Option<Policy> {
+        self.inputs.note(text);
+        let syntax = Diagnostics::default();
+        let whole = {
+            Document::parse(name, text, &syntax);
+            !syntax.has_errors()
+        };
+        let document = Document::parse(name, text, &self.report);
+        let policy = policy(&document, &self.report);
+        whole.then_some(policy)
+    }
+}

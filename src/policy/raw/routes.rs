@@ -1,0 +1,148 @@
+//! One of `[[routes]]`: names, and the cluster that serves them.
+
+use crate::policy::diagnostic::Diagnostic;
+use crate::policy::money::{Money, money};
+use crate::policy::quantity::percentage;
+use crate::policy::read::{Fields, Node, not_supported_yet, texts, word};
+use crate::policy::source::At;
+use crate::units::Share;
+
+use super::policy::{Objective, Require, Retry, Timeouts, objective, require, retry, timeouts};
+
+/// What one route says.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) name: At<String>,
+    pub(crate) models: Vec<At<String>>,
+    /// Best tier first.
+    pub(crate) cluster: Vec<Vec<Entry>>,
+    pub(crate) objective: Objective,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: Retry,
+    pub(crate) require: Require,
+}
+
+/// One entry of a cluster.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// `upstream/model` or `upstream/model#key`.
+    pub(crate) endpoint: At<String>,
+    pub(crate) handicap: Option<Handicap>,
+}
+
+/// A handicap as written.
+#[derive(Debug)]
+pub(crate) enum Handicap {
+    /// Of the list price.
+    Share(Share),
+    /// Per request.
+    Amount(At<Money>),
+}
+
+/// Reads a route.
+pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
+    node.fields(|fields: &Fields<'_>| {
+        fields.later(&["match", "params", "hedge", "canary", "shadow", "over_budget", "failover_on", "hold"]);
+        fields.get("affinity", affinity);
+        let name = fields.need("name", word);
+        let models = fields.get("models", texts).unwrap_or_default();
+        let cluster = fields.need("cluster", cluster);
+        let route = Route {
+            objective: fields.get("objective", objective).unwrap_or_default(),
+            timeouts: fields.get("timeouts", timeouts).unwrap_or_default(),
+            retry: fields.get("retry", retry).unwrap_or_default(),
+            require: fields.get("require", require).unwrap_or_default(),
+            name: name?,
+            models,
+            cluster: cluster?.value,
+        };
+        Some(route)
+    })?
+}
+
+fn affinity(node: &Node<'_>) -> Option<()> {
+    let text = node.text()?;
+    match text.as_str() {
+        "none" => Some(()),
+        "prompt-prefix" | "user" => not_supported_yet(node, &format!("`affinity = \"{text}\"` is")),
+        header if header.starts_with("header:") => not_supported_yet(node, "affinity by a header is"),
+        _ => {
+            let choices = ["none", "prompt-prefix", "user", "header:"];
+            node.error(format!("unknown value `{text}`"), crate::policy::nearest::advice(&text, &choices));
+            None
+        }
+    }
+}
+
+/// A list of entries is one tier; a list of lists is several.
+fn cluster(node: &Node<'_>) -> Option<Vec<Vec<Entry>>> {
+    let mut flat = false;
+    let mut tiered = false;
+    let mut tiers: Vec<Vec<Entry>> = Vec::new();
+    let read = node.list(|item| {
+        if item.is_list() {
+            tiered = true;
+            tiers.push(item.list(entry)?);
+        } else {
+            flat = true;
+            let one = entry(item)?;
+            match tiers.first_mut() {
+                Some(tier) => tier.push(one),
+                None => tiers.push(vec![one]),
+            }
+        }
+        Some(())
+    });
+    read?;
+    if flat && tiered {
+        let hint = "write one list of entries (one tier), or a list of lists (best tier first)";
+        node.error("entries and tiers are mixed", Some(hint.to_owned()));
+        return None;
+    }
+    if !flat && !tiered {
+        node.report.push(Diagnostic::error(&node.place, "a cluster needs at least one endpoint"));
+        return None;
+    }
+    Some(tiers)
+}
+
+fn entry(node: &Node<'_>) -> Option<Entry> {
+    if node.is_text() {
+        let endpoint = endpoint(node)?;
+        return Some(Entry { endpoint: node.at(endpoint), handicap: None });
+    }
+    if !node.is_table() {
+        node.error("expected an endpoint: `upstream/model` in quotes, or a table", None);
+        return None;
+    }
+    node.fields(|fields| {
+        fields.later(&["timeouts", "target_first_token", "target_answer", "objective"]);
+        let endpoint = fields.need("endpoint", endpoint);
+        let handicap = fields.get("handicap", handicap);
+        Some(Entry { endpoint: endpoint?, handicap })
+    })?
+}
+
+fn endpoint(node: &Node<'_>) -> Option<String> {
+    let text = word(node)?;
+    if text.starts_with('@') {
+        return not_supported_yet(node, "naming all stand-ins of a model with `@` is");
+    }
+    if text.split_once('/').is_none_or(|(upstream, model)| upstream.is_empty() || model.is_empty()) {
+        let hint = "write `upstream/model`, or `upstream/model#key` for one key only".to_owned();
+        node.error(format!("`{text}` does not name an endpoint"), Some(hint));
+        return None;
+    }
+    Some(text)
+}
+
+fn handicap(node: &Node<'_>) -> Option<Handicap> {
+    let parse = |text: &str| {
+        if text.contains('%') || text.trim() == "0" {
+            percentage(text).map(Handicap::Share)
+        } else {
+            money(text).map(|amount| Handicap::Amount(node.at(amount)))
+        }
+    };
+    node.quantity(parse)
+}

@@ -1,0 +1,98 @@
+//! The `[upstreams.*]` tables.
+
+use crate::engine::Limits;
+use crate::policy::diagnostic::Diagnostic;
+use crate::policy::model::BaseUrl;
+use crate::policy::read::{Fields, Node, Spoiled, not_supported_yet, word};
+use crate::policy::source::{At, Place};
+
+use super::keys::{self, Key};
+use super::models::{self, Model};
+use super::url::base_url;
+
+/// What one upstream's table says.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) name: At<String>,
+    /// The table.
+    pub(crate) place: Place,
+    /// Whether a field could not be read.
+    pub(crate) spoiled: Spoiled,
+    pub(crate) provider: Option<At<String>>,
+    pub(crate) region: Option<At<String>>,
+    pub(crate) keys: Option<Vec<Key>>,
+    pub(crate) limits: Limits,
+    pub(crate) base_url: Option<At<BaseUrl>>,
+    pub(crate) regions: Option<Vec<String>>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) models: Vec<Model>,
+}
+
+/// Reads the upstream called `name`.
+pub(crate) fn upstream(name: At<String>, node: &Node<'_>) -> Option<Upstream> {
+    if name.value.is_empty() || name.value.contains(|c: char| c.is_whitespace() || c == '/' || c == '#') {
+        let message = "an upstream's name has no spaces, no `/` and no `#`: an endpoint is `upstream/model#key`";
+        node.report.push(Diagnostic::error(&name.place, message));
+        return None;
+    }
+    let place = name.place.clone();
+    node.fields(|fields| {
+        fields.later(&["allowances", "price_times", "http2", "tls"]);
+        fields.get("dialect", dialect);
+        if !fields.has("provider") && !fields.has("base_url") {
+            let hint = "name a `provider` of the catalogue, or say where to call with `base_url`";
+            fields.report.push(Diagnostic::error(&place, format!("`{}` has no address", name.value)).hint(hint));
+        }
+        let upstream = Upstream {
+            provider: fields.at("provider", word),
+            region: fields.at("region", word),
+            keys: fields.get("keys", |node| node.list(keys::key)),
+            limits: fields.get("limits", models::limits).unwrap_or_default(),
+            base_url: fields.at("base_url", address),
+            regions: fields.get("regions", words),
+            tags: fields.get("tags", words).unwrap_or_default(),
+            models: fields.get("models", table_of_models).unwrap_or_default(),
+            spoiled: Spoiled::No,
+            place,
+            name,
+        };
+        Upstream { spoiled: fields.spoiled(), ..upstream }
+    })
+}
+
+/// Reads `models.*`.
+pub(crate) fn table_of_models(node: &Node<'_>) -> Option<Vec<Model>> {
+    node.entries(|name, node| node.fields(|fields: &Fields<'_>| models::model(name, fields))?)
+}
+
+/// A list of plain words.
+pub(crate) fn words(node: &Node<'_>) -> Option<Vec<String>> {
+    node.list(word)
+}
+
+/// The wire format. Only OpenAI's is spoken so far; it is also what is meant when nothing is said.
+pub(crate) fn dialect(node: &Node<'_>) -> Option<()> {
+    const LATER: [&str; 4] = ["anthropic", "gemini", "azure", "bedrock"];
+    match node.text()?.as_str() {
+        "openai" => Some(()),
+        other if LATER.contains(&other) => not_supported_yet(node, &format!("the dialect `{other}` is")),
+        other => {
+            let hint = crate::policy::nearest::advice(other, &["openai"]);
+            node.error(format!("unknown dialect `{other}`"), hint);
+            None
+        }
+    }
+}
+
+/// A base URL.
+pub(crate) fn address(node: &Node<'_>) -> Option<BaseUrl> {
+    if node.is_list() {
+        return not_supported_yet(node, "a list of base URLs is");
+    }
+    let text = node.text()?;
+    if text.starts_with("dns:") {
+        return not_supported_yet(node, "a `dns:` address is");
+    }
+    let hint = "write it like \"https://api.example.com/v1\"".to_owned();
+    base_url(&text).map_err(|error| node.error(error.to_string(), Some(hint))).ok()
+}
