@@ -13,6 +13,8 @@ mod refusals;
 mod tools;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -84,6 +86,25 @@ fn the_node_sdk_is_served_as_by_openai() {
         return tools::missing("the Node package `openai` is not installed (npm ci in tests/sdk/node)", what);
     }
     Stage::new().run(Command::new(node).args(["--test", "suite.test.mjs"]).current_dir(folder));
+}
+
+#[test]
+fn the_refusing_provider_answers_each_request_with_the_status_in_its_path() {
+    let mut connection = TcpStream::connect(refusals::start()).unwrap();
+    let mut statuses = Vec::new();
+    for status in ["429", "500"] {
+        let request = format!("POST /{status}/v1/chat/completions HTTP/1.1\r\nContent-Length: 2\r\n\r\n{{}}");
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut head = [0; 12];
+        connection.read_exact(&mut head).unwrap();
+        statuses.push(String::from_utf8_lossy(&head).into_owned());
+        // The rest of this reply, so that the next read starts at a head.
+        let mut rest = BufReader::new(&connection);
+        let lines = rest.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty());
+        let length = lines.filter_map(|line| line.strip_prefix("content-length: ").map(str::to_owned)).last();
+        std::io::copy(&mut rest.take(length.unwrap().parse().unwrap()), &mut std::io::sink()).unwrap();
+    }
+    assert_eq!(statuses, ["HTTP/1.1 429", "HTTP/1.1 500"]);
 }
 
 #[test]
