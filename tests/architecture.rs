@@ -75,9 +75,12 @@ fn sources() -> Vec<(String, String)> {
     let mut pending = vec![root().join("src")];
     let mut found = Vec::new();
     while let Some(path) = pending.pop() {
+        if path.ends_with("tests") || path.ends_with("tests.rs") {
+            continue;
+        }
         if path.is_dir() {
             pending.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
-        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push((relative(&path), fs::read_to_string(&path).unwrap()));
         }
     }
