@@ -58,7 +58,8 @@ pub enum MetricsError {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    pub(super) families: Families,
+    families: Families,
+    running: Level,
 }
 
 /// A metric with `N` labels. The number is part of the type, so that a forgotten label does not compile.
@@ -208,7 +209,7 @@ impl Metrics {
         let registry = Registry::new();
         let families = Families::declare(&registry)?;
         families.start();
-        Ok(Self { registry, families })
+        Ok(Self { registry, running: families.inflight.with([]), families })
     }
 
     /// The handle for what one endpoint does. Made once per endpoint and snapshot.
@@ -224,7 +225,7 @@ impl Metrics {
 
     /// Counts a request as running until the guard is dropped.
     pub fn request_started(&self) -> InFlight {
-        InFlight::new(self.families.inflight.with([]))
+        InFlight::new(self.running.clone())
     }
 
     /// Counts an access log line that was dropped.
@@ -288,7 +289,6 @@ impl Families {
         self.started.with([]).set(since_epoch.as_secs_f64());
         self.overhead.with([]);
         self.access_log_dropped.with([]);
-        self.inflight.with([]);
         for reason in Waste::ALL {
             self.wasted.with([reason.label()]);
         }
