@@ -1,1 +1,19 @@
 //! Wire formats: bytes in, bytes out, no sockets.
+//!
+//! Bodies are read where a field is needed and spliced where one changes; nothing on the request path is parsed into a
+//! tree, and fields nobody here has heard of survive.
+
+mod body;
+mod error;
+mod estimate;
+pub mod reply;
+mod splice;
+pub mod sse;
+mod usage;
+
+pub use body::{BodyError, Head, Kind, UsageWish, read_head};
+pub use error::{WireError, error_body, error_event};
+pub use splice::{InjectUsage, SplicePoints, splice};
+
+#[cfg(test)]
+mod tests;

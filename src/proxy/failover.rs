@@ -14,6 +14,7 @@ use super::attempt::{Letter, Limits, Trouble, Verdict, attempt};
 use super::exchange::Exchange;
 use super::guard::{End, Guard};
 use super::headers;
+use super::outgoing::Payload;
 use super::plain::Plain;
 use super::relay::{Patience, PlainRelay, ReplyBody, StreamRelay};
 use super::reply::{Refusal, X_SHOULD_RETRY};
@@ -78,14 +79,17 @@ pub async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBody> {
                 }
             }
             Verdict::Refused(parts, body) => return pass_refusal(exchange, parts, body),
-            Verdict::Plain(parts, Plain::Whole(body, usage)) => {
-                if let (Some(usage), Some(guard)) = (usage, exchange.call()) {
-                    guard.report(usage);
+            Verdict::Plain(parts, Plain::Whole(answer)) => {
+                if let Some(guard) = exchange.call() {
+                    guard.estimate_output(answer.output);
+                    if let Some(usage) = answer.usage {
+                        guard.report(usage);
+                    }
                 }
                 exchange.settle(End::Answered);
                 exchange.ended(Outcome::Ok);
                 let parts = reply_head(&mut exchange, parts);
-                return Response::from_parts(parts, ReplyBody::whole(body));
+                return Response::from_parts(parts, ReplyBody::whole(answer.body));
             }
             Verdict::Plain(parts, Plain::Large(begun, body)) => {
                 let parts = reply_head(&mut exchange, parts);
@@ -134,7 +138,7 @@ fn letter<'a>(exchange: &Exchange, call: &'a Call, endpoint: EndpointIx) -> Lett
     Letter {
         kind: call.kind,
         headers: &call.headers,
-        payload: splice(&call.body, &call.splice, model, call.inject_usage),
+        payload: Payload::new(splice(&call.body, &call.splice, model, call.inject_usage)),
         usage_chunk: match call.inject_usage {
             InjectUsage::Yes => UsageChunk::Withheld,
             InjectUsage::No => UsageChunk::Wanted,

@@ -19,6 +19,7 @@ use super::worker::{Held, Room};
 use crate::dialect::reply::{PlainReply, inspect_plain};
 use crate::dialect::Kind;
 use crate::engine::{Failure, Usage, classify};
+use crate::units::Tokens;
 
 /// The largest JSON answer that is held whole.
 const MAX_HELD: usize = 1024 * 1024;
@@ -31,9 +32,19 @@ const ERROR_PATIENCE: Duration = Duration::from_secs(5);
 /// A plain answer.
 pub enum Plain {
     /// All of it, looked through.
-    Whole(Bytes, Option<Usage>),
+    Whole(Answer),
     /// The beginning of a large one, and where the rest comes from.
     Large(VecDeque<Bytes>, Box<LeasedBody>),
+}
+
+/// A whole answer.
+pub struct Answer {
+    /// As it came.
+    pub body: Bytes,
+    /// What it used, as reported.
+    pub usage: Option<Usage>,
+    /// Its length, estimated.
+    pub output: Tokens,
 }
 
 /// Reads an answer as far as it is held.
@@ -65,14 +76,14 @@ pub async fn collect(
 
 fn judge(kind: Kind, headers: &HeaderMap, answer: Bytes) -> Result<Plain, Trouble> {
     match inspect_plain(kind, &answer) {
-        PlainReply::Answer { usage } => Ok(Plain::Whole(answer, usage)),
+        PlainReply::Answer { usage, output } => Ok(Plain::Whole(Answer { body: answer, usage, output })),
         PlainReply::Error(error) => {
             let failure = error.status().and_then(classify).unwrap_or(Failure::ServerError);
             Err(trouble(failure, format!("an error inside a 200: {}", error.redacted_message())))
         }
         // A reply that claims to be JSON, or nothing, and is not: a cut or a broken gateway in between.
         PlainReply::NotJson if is_json(headers) || answer.is_empty() => Err(broken("the answer is not JSON".to_owned())),
-        PlainReply::NotJson => Ok(Plain::Whole(answer, None)),
+        PlainReply::NotJson => Ok(Plain::Whole(Answer { body: answer, usage: None, output: Tokens::ZERO })),
     }
 }
 

@@ -13,7 +13,7 @@ use hyper::body::Body;
 
 use super::pool::LeasedBody;
 use crate::dialect::sse::{Frame, Inspection, Splitter, inspect};
-use crate::dialect::{WireError, text_tokens};
+use crate::dialect::WireError;
 use crate::engine::Usage;
 use crate::units::Tokens;
 
@@ -160,11 +160,11 @@ impl Reader {
 
     /// Notes what `bytes` says and makes it ready, unless it is to be kept back.
     fn take(&mut self, bytes: Bytes, step: &mut Step) -> Option<WireError> {
-        let Inspection { kind, usage, output_bytes, .. } = inspect(&bytes);
+        let Inspection { kind, usage, output } = inspect(&bytes);
         if let Some(usage) = usage {
             self.usage = Some(usage);
         }
-        self.output += text_tokens(output_bytes);
+        self.output += output;
         match kind {
             Frame::KeepAlive => {
                 // Before the first content a comment would only fill what is held.

@@ -1,0 +1,306 @@
+//! The head of a request: the few fields that choosing an endpoint needs, read strictly and borrowed.
+//!
+//! Everything else is skipped, not understood: a field of tomorrow's API passes untouched. What is read is read
+//! strictly, because a model name that two parsers read differently would be a way around the policy.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::str::Utf8Error;
+
+use memchr::{memchr2, memmem};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::estimate::prompt_tokens;
+use super::splice::{SplicePoints, UsagePoint};
+use crate::engine::Capabilities;
+use crate::units::{Tokens, count_to_f64, len_to_u64};
+
+/// Nesting deeper than this is refused: no API needs it, and it is how parsers downstream are made to overflow.
+const MAX_DEPTH: usize = 128;
+/// What an image costs, roughly, whatever its size.
+const IMAGE_TOKENS: f64 = 800.0;
+
+/// Which API a body is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `POST /v1/chat/completions`.
+    Chat,
+    /// `POST /v1/completions`.
+    Completion,
+    /// `POST /v1/embeddings`.
+    Embedding,
+}
+
+/// What the client wants to hear about usage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageWish {
+    /// The answer comes in one piece, with its usage.
+    NotStream,
+    /// The stream shall end with a usage chunk.
+    Asked,
+    /// It did not ask, so it must not get one.
+    NotAsked,
+}
+
+/// What is read of a request.
+#[derive(Clone, Debug)]
+pub struct Head<'a> {
+    /// The model asked for.
+    pub model: Cow<'a, str>,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// The most output accepted, over all choices.
+    pub max_output: Option<Tokens>,
+    /// What the endpoint must be able to do.
+    pub needs: Capabilities,
+    /// What the client wants to hear about usage.
+    pub usage_wish: UsageWish,
+    /// The end user, if the client names one.
+    pub user: Option<Cow<'a, str>>,
+    /// Estimated prompt length.
+    pub prompt_estimate: Tokens,
+    model_span: Range<usize>,
+    usage_point: UsagePoint,
+}
+
+impl Head<'_> {
+    /// Where the body changes on its way to an upstream.
+    pub fn splice_points(&self) -> SplicePoints {
+        SplicePoints { model: self.model_span.clone(), usage: self.usage_point.clone() }
+    }
+}
+
+/// Why a body cannot be served. Says what, where, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It is not text.
+    #[error("the request body is not valid UTF-8 at byte {}; send JSON encoded as UTF-8", .0.valid_up_to())]
+    NotUtf8(#[source] Utf8Error),
+    /// It is no JSON object.
+    #[error("the request body must be a JSON object")]
+    NotObject,
+    /// It is malformed, or a field that is read stands in it twice.
+    #[error("the request body is not valid JSON for this path: {0}")]
+    Syntax(#[source] serde_json::Error),
+    /// It is nested too deep.
+    #[error("the request body is nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    /// A field is missing.
+    #[error("the field '{field}' is missing")]
+    Missing {
+        /// Which.
+        field: &'static str,
+    },
+    /// A field has the wrong type or an impossible value.
+    #[error("the field '{field}' must be {expected}, not {found}")]
+    WrongType {
+        /// Which.
+        field: &'static str,
+        /// What it must be.
+        expected: &'static str,
+        /// The beginning of what it is.
+        found: String,
+    },
+}
+
+impl BodyError {
+    /// The field to blame.
+    pub const fn param(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { field } | Self::WrongType { field, .. } => Some(field),
+            Self::NotUtf8(_) | Self::NotObject | Self::Syntax(_) | Self::TooDeep => None,
+        }
+    }
+}
+
+/// The fields that are read. `serde` refuses a second occurrence of any of them.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    model: Option<&'a RawValue>,
+    #[serde(borrow)]
+    stream: Option<&'a RawValue>,
+    #[serde(borrow)]
+    stream_options: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    n: Option<&'a RawValue>,
+    #[serde(borrow)]
+    messages: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow)]
+    functions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    response_format: Option<&'a RawValue>,
+    #[serde(borrow)]
+    user: Option<&'a RawValue>,
+}
+
+/// Reads the head of `body`.
+pub fn read_head(kind: Kind, body: &[u8]) -> Result<Head<'_>, BodyError> {
+    let text = std::str::from_utf8(body).map_err(BodyError::NotUtf8)?;
+    // `serde` would take an array for a struct, field by field.
+    let open = text.find(|c: char| !c.is_ascii_whitespace()).ok_or(BodyError::NotObject)?;
+    if text.as_bytes().get(open) != Some(&b'{') {
+        return Err(BodyError::NotObject);
+    }
+    check_depth(text.as_bytes())?;
+    let fields: Fields<'_> = serde_json::from_str(text).map_err(BodyError::Syntax)?;
+    let raw_model = fields.model.ok_or(BodyError::Missing { field: "model" })?;
+    let model = text_of("model", raw_model)?;
+    if model.is_empty() {
+        return Err(wrong("model", "a non-empty string", raw_model));
+    }
+    let stream = fields.stream.map_or(Ok(None), |raw| parse("stream", "true or false", raw))?.unwrap_or(false);
+    if stream && kind == Kind::Embedding {
+        return Err(BodyError::WrongType { field: "stream", expected: "false for embeddings", found: "true".into() });
+    }
+    let asked = asks_for_usage(&fields)?;
+    let content = content(kind, &fields)?;
+    Ok(Head {
+        stream,
+        max_output: max_output(&fields)?,
+        needs: needs(&fields, content),
+        usage_wish: match (stream, asked) {
+            (false, _) => UsageWish::NotStream,
+            (true, true) => UsageWish::Asked,
+            (true, false) => UsageWish::NotAsked,
+        },
+        user: fields.user.map(|raw| text_of("user", raw)).transpose()?,
+        prompt_estimate: prompt_estimate(kind, content) + fields.tools.map_or(Tokens::ZERO, |raw| prompt_tokens(raw.get())),
+        model_span: span(text, raw_model),
+        usage_point: UsagePoint::new(open + 1, fields.stream_options.map(|raw| (span(text, raw), raw.get()))),
+        model,
+    })
+}
+
+/// Where `raw` lies in `text`, of which it is a part.
+fn span(text: &str, raw: &RawValue) -> Range<usize> {
+    let start = raw.get().as_ptr().addr() - text.as_ptr().addr();
+    start..start + raw.get().len()
+}
+
+fn text_of<'a>(field: &'static str, raw: &'a RawValue) -> Result<Cow<'a, str>, BodyError> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    parse::<Text<'_>>(field, "a string", raw).map(|text| text.0)
+}
+
+fn parse<'a, T: Deserialize<'a>>(field: &'static str, expected: &'static str, raw: &'a RawValue) -> Result<T, BodyError> {
+    serde_json::from_str(raw.get()).map_err(|_| wrong(field, expected, raw))
+}
+
+fn wrong(field: &'static str, expected: &'static str, raw: &RawValue) -> BodyError {
+    BodyError::WrongType { field, expected, found: raw.get().chars().take(40).collect() }
+}
+
+fn asks_for_usage(fields: &Fields<'_>) -> Result<bool, BodyError> {
+    #[derive(Deserialize)]
+    struct Options {
+        include_usage: Option<bool>,
+    }
+    let Some(raw) = fields.stream_options else { return Ok(false) };
+    let options: Options = parse("stream_options", "an object with include_usage true or false", raw)?;
+    Ok(options.include_usage.unwrap_or(false))
+}
+
+fn max_output(fields: &Fields<'_>) -> Result<Option<Tokens>, BodyError> {
+    const WHOLE: &str = "a whole number";
+    let number = |field, raw: Option<&RawValue>| raw.map_or(Ok(None), |raw| parse::<Option<u64>>(field, WHOLE, raw));
+    let new = number("max_completion_tokens", fields.max_completion_tokens)?;
+    let most = new.or(number("max_tokens", fields.max_tokens)?);
+    let choices = number("n", fields.n)?.unwrap_or(1);
+    Ok(most.map(|most| Tokens(most.saturating_mul(choices.max(1)))))
+}
+
+/// What the prompt is made of.
+fn content<'a>(kind: Kind, fields: &Fields<'a>) -> Result<&'a str, BodyError> {
+    let (field, raw, form) = match kind {
+        Kind::Chat => ("messages", fields.messages, "["),
+        Kind::Completion => ("prompt", fields.prompt, "[\""),
+        Kind::Embedding => ("input", fields.input, "[\""),
+    };
+    let raw = raw.ok_or(BodyError::Missing { field })?;
+    if raw.get().starts_with(|first| form.contains(first)) {
+        return Ok(raw.get());
+    }
+    let expected = if kind == Kind::Chat { "an array of messages" } else { "a string or an array" };
+    Err(wrong(field, expected, raw))
+}
+
+fn needs(fields: &Fields<'_>, content: &str) -> Capabilities {
+    let filled = |raw: Option<&RawValue>| raw.is_some_and(|raw| raw.get().len() > 2 && raw.get() != "null");
+    let has = |needle: &str| memmem::find(content.as_bytes(), needle.as_bytes()).is_some();
+    let wanted = [
+        (Capabilities::TOOLS, filled(fields.tools) || filled(fields.functions)),
+        // In a text, quotes are escaped: these bytes can only be a key or a value of the API's own.
+        (Capabilities::VISION, has("\"image_url\"")),
+        (Capabilities::AUDIO, has("\"input_audio\"")),
+        (Capabilities::JSON_SCHEMA, fields.response_format.is_some_and(|raw| raw.get().contains("\"json_schema\""))),
+    ];
+    wanted.into_iter().filter(|(_, needed)| *needed).fold(Capabilities::NONE, |all, (one, _)| all.with(one))
+}
+
+fn prompt_estimate(kind: Kind, content: &str) -> Tokens {
+    match kind {
+        Kind::Chat => chat_estimate(content),
+        // Token ids, rather than text.
+        Kind::Completion | Kind::Embedding if content.bytes().find(|byte| !b"[ \n\t\r".contains(byte)).is_some_and(|b| b.is_ascii_digit()) => {
+            Tokens(len_to_u64(memchr::memchr_iter(b',', content.as_bytes()).count()) + 1)
+        }
+        Kind::Completion | Kind::Embedding => prompt_tokens(content),
+    }
+}
+
+/// Images inside the body are counted as such, not by the length of their base64.
+fn chat_estimate(content: &str) -> Tokens {
+    const INLINE: &[u8] = b"\"data:image/";
+    let mut inline = 0;
+    for start in memmem::find_iter(content.as_bytes(), INLINE) {
+        let rest = content.as_bytes().get(start + 1..).unwrap_or_default();
+        inline += memchr::memchr(b'"', rest).unwrap_or(rest.len());
+    }
+    let images = memmem::find_iter(content.as_bytes(), "\"image_url\":").count();
+    let text = prompt_tokens(content).saturating_sub(Tokens(len_to_u64(inline) / 4));
+    text + Tokens::from_estimate(count_to_f64(len_to_u64(images)) * IMAGE_TOKENS)
+}
+
+/// Skips strings by their quotes, so that long prompts cost next to nothing.
+fn check_depth(json: &[u8]) -> Result<(), BodyError> {
+    let mut depth = 0_usize;
+    let mut rest = json;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => rest = after_string(tail),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(BodyError::TooDeep);
+        }
+    }
+    Ok(())
+}
+
+/// What follows the string that begins here. An unterminated one is for the parser to report.
+fn after_string(mut rest: &[u8]) -> &[u8] {
+    while let Some(at) = memchr2(b'"', b'\\', rest) {
+        let escape = rest.get(at) == Some(&b'\\');
+        rest = rest.get(at + 1 + usize::from(escape)..).unwrap_or_default();
+        if !escape {
+            return rest;
+        }
+    }
+    &[]
+}

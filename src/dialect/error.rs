@@ -1,0 +1,171 @@
+//! Errors on the wire: written in OpenAI's shape, read in anybody's.
+//!
+//! Providers do not share a shape: an `error` object, an `error` string, fields at the top level, an array, `detail`,
+//! `Response.Error`, plain text, HTML. Reading is lenient and never fails; what cannot be understood is its own text.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+/// Longer messages are cut: some gateways answer with whole pages.
+const LONGEST_MESSAGE: usize = 300;
+/// Letters and digits in a row that look like a credential rather than a word.
+const SECRET_LENGTH: usize = 20;
+
+/// An upstream's error, as far as it could be understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WireError {
+    /// For people.
+    pub message: String,
+    /// The provider's `type`.
+    pub kind: Option<String>,
+    /// The provider's `code`, number or text.
+    pub code: Option<String>,
+}
+
+impl WireError {
+    /// The error in `body`.
+    pub fn parse(body: &[u8]) -> Self {
+        match serde_json::from_slice::<Value>(body) {
+            Ok(value) => Self::from_value(&value),
+            Err(_) => Self { message: clip(&String::from_utf8_lossy(body)), kind: None, code: None },
+        }
+    }
+
+    /// The error in a JSON value.
+    pub(super) fn from_value(value: &Value) -> Self {
+        let inner = match value {
+            Value::Array(items) => return items.first().map_or_else(Self::default, Self::from_value),
+            Value::String(text) => return Self { message: clip(text), kind: None, code: None },
+            Value::Object(object) => {
+                let nested = ["error", "Response", "Error", "base_resp"].iter().find_map(|name| object.get(*name));
+                match nested {
+                    Some(nested @ (Value::Object(_) | Value::String(_))) => {
+                        let inner = Self::from_value(nested);
+                        // xAI and others put the text under `error` and the code beside it.
+                        return Self { code: inner.code.or_else(|| text(value, &["code"])), ..inner };
+                    }
+                    Some(_) | None => value,
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => value,
+        };
+        let message = text(inner, &["message", "Message", "msg", "status_msg", "error_msg", "detail"]);
+        Self {
+            message: clip(&message.unwrap_or_else(|| inner.to_string())),
+            kind: text(inner, &["type"]),
+            code: text(inner, &["code", "Code", "status_code", "error_code", "status"]),
+        }
+    }
+
+    /// The HTTP status that the error amounts to, for errors that come without one: inside a 200, or in a stream.
+    pub fn status(&self) -> Option<u16> {
+        let number = self.code.as_deref().and_then(|code| code.parse::<u16>().ok()).filter(|code| (400..600).contains(code));
+        let names = [self.code.as_deref(), self.kind.as_deref()];
+        let says = |word: &str| names.iter().flatten().any(|name| name.to_ascii_lowercase().contains(word));
+        number.or_else(|| {
+            let known = [("rate_limit", 429), ("insufficient_quota", 402), ("overloaded", 529), ("timeout", 504)];
+            known.into_iter().find(|(word, _)| says(word)).map(|(_, status)| status)
+        })
+    }
+
+    /// The message without anything that looks like a key or an organisation's id: providers echo them.
+    pub fn redacted_message(&self) -> String {
+        redact(&self.message)
+    }
+}
+
+fn text(value: &Value, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| match value.get(*name)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    })
+}
+
+fn clip(text: &str) -> String {
+    let text = text.trim();
+    text.get(..text.floor_char_boundary(LONGEST_MESSAGE)).unwrap_or_default().to_owned()
+}
+
+/// Masks every word that could be a credential: known prefixes, and long runs of letters with digits.
+fn redact(text: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*');
+    let mut clean = String::with_capacity(text.len());
+    for piece in text.split_inclusive(|c| !is_part(c)) {
+        let word = piece.trim_end_matches(|c| !is_part(c));
+        if looks_secret(word) {
+            clean.push_str("[redacted]");
+            clean.push_str(piece.strip_prefix(word).unwrap_or_default());
+        } else {
+            clean.push_str(piece);
+        }
+    }
+    clean
+}
+
+fn looks_secret(word: &str) -> bool {
+    let prefixed = ["sk-", "sk_", "org-", "proj-", "gsk_", "xai-", "pk-", "key-"];
+    let known = prefixed.iter().any(|prefix| word.len() > prefix.len() + 2 && word.starts_with(prefix));
+    let long = word.len() >= SECRET_LENGTH && word.contains(|c: char| c.is_ascii_digit());
+    known || long
+}
+
+/// An error of faregate's own, in OpenAI's shape.
+pub fn error_body(message: &str, kind: &str, param: Option<&str>, code: &str) -> Bytes {
+    json!({ "error": { "message": message, "type": kind, "param": param, "code": code } }).to_string().into()
+}
+
+/// The event that ends a stream which could not be completed. No `[DONE]` follows it.
+pub fn error_event(message: &str, kind: &str, code: &str) -> Bytes {
+    let body = json!({ "error": { "message": message, "type": kind, "param": null, "code": code } });
+    format!("data: {body}\n\n").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_read_in_whatever_shape_it_comes() {
+        let cases = [
+            (r#"{"error":{"message":"m","type":"t","code":"c"}}"#, "m", Some("c")),
+            (r#"{"error":{"message":"m","code":1302}}"#, "m", Some("1302")),
+            (r#"{"error":"m","code":"c"}"#, "m", Some("c")),
+            (r#"{"message":"m","code":"c"}"#, "m", Some("c")),
+            (r#"[{"error":{"message":"m","code":429}}]"#, "m", Some("429")),
+            (r#"{"detail":"m"}"#, "m", None),
+            (r#"{"Response":{"Error":{"Message":"m","Code":"c"}}}"#, "m", Some("c")),
+            (r#"{"error_code":336,"error_msg":"m"}"#, "m", Some("336")),
+            ("error code: 1015", "error code: 1015", None),
+        ];
+        for (body, message, code) in cases {
+            let error = WireError::parse(body.as_bytes());
+            assert_eq!((error.message.as_str(), error.code.as_deref()), (message, code), "{body}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_looks_like_a_key_survives() {
+        let text = "Incorrect API key provided: sk-ab12****wxyz. In organization org-A1b2C3 on tokens per min.";
+        let clean = redact(text);
+        assert_eq!(clean, "Incorrect API key provided: [redacted]. In organization [redacted] on tokens per min.");
+        assert_eq!(redact("Bearer eyJhbGciOiJIUzI1NiIsInR5"), "Bearer [redacted]");
+        assert_eq!(redact("maximum context length is 8192 tokens"), "maximum context length is 8192 tokens");
+    }
+
+    #[test]
+    fn our_own_errors_escape_what_they_quote() {
+        let body: Value = serde_json::from_slice(&error_body("a \"b\"\n", "t", Some("model"), "c")).unwrap();
+        assert_eq!(body["error"]["message"], "a \"b\"\n");
+        assert_eq!(body["error"]["param"], "model");
+    }
+
+    #[test]
+    fn an_error_without_a_status_is_given_the_one_it_amounts_to() {
+        let status = |body: &str| WireError::parse(body.as_bytes()).status();
+        assert_eq!(status(r#"{"error":{"message":"m","code":503}}"#), Some(503));
+        assert_eq!(status(r#"{"error":{"message":"m","code":"rate_limit_exceeded"}}"#), Some(429));
+        assert_eq!(status(r#"{"error":{"message":"m","type":"overloaded_error"}}"#), Some(529));
+        assert_eq!(status(r#"{"error":{"message":"m","code":"1302"}}"#), None);
+    }
+}

@@ -1,0 +1,125 @@
+//! A plain reply: an answer with its usage, or an error in disguise.
+//!
+//! Status 200 proves nothing: several providers put errors into it. The body is skimmed, not parsed into a tree.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::error::WireError;
+use super::estimate::prompt_tokens;
+use super::{Kind, usage};
+use crate::engine::Usage;
+use crate::units::Tokens;
+
+/// What a plain reply holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlainReply {
+    /// An answer.
+    Answer {
+        /// What it used, as reported.
+        usage: Option<Usage>,
+        /// Its length, estimated; for when nothing was reported.
+        output: Tokens,
+    },
+    /// An error.
+    Error(WireError),
+    /// Something else, or half of something.
+    NotJson,
+}
+
+#[derive(Deserialize)]
+struct Skimmed<'a> {
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error_code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    base_resp: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Response")]
+    response: Option<&'a RawValue>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    choices: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+/// Looks through a complete reply.
+pub fn inspect_plain(kind: Kind, body: &Bytes) -> PlainReply {
+    let Ok(text) = std::str::from_utf8(body) else { return PlainReply::NotJson };
+    // DeepSeek keeps waiting clients alive with blank lines.
+    let text = text.trim_ascii();
+    if !text.starts_with('{') {
+        return PlainReply::NotJson;
+    }
+    let Ok(reply) = serde_json::from_str::<Skimmed<'_>>(text) else { return PlainReply::NotJson };
+    let answered = match kind {
+        Kind::Chat | Kind::Completion => reply.choices,
+        Kind::Embedding => reply.data,
+    };
+    if is_error(&reply, answered) {
+        return PlainReply::Error(WireError::parse(text.as_bytes()));
+    }
+    PlainReply::Answer {
+        usage: reply.usage.and_then(|raw| usage::parse(raw.get())),
+        output: match kind {
+            Kind::Chat | Kind::Completion => answered.map_or(Tokens::ZERO, |raw| prompt_tokens(raw.get())),
+            Kind::Embedding => Tokens::ZERO,
+        },
+    }
+}
+
+fn is_error(reply: &Skimmed<'_>, answered: Option<&RawValue>) -> bool {
+    let told = reply.error.is_some_and(|raw| raw.get() != "{}" && raw.get() != "\"\"");
+    let wrapped = [reply.error_code, reply.base_resp, reply.response].iter().any(Option::is_some);
+    told || (answered.is_none() && wrapped) || answered.is_some_and(finished_in_error)
+}
+
+/// OpenRouter ends an answer that failed with this reason, beside whatever was produced.
+fn finished_in_error(choices: &RawValue) -> bool {
+    choices.get().contains("\"finish_reason\":\"error\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inspect(body: &'static str) -> PlainReply {
+        inspect_plain(Kind::Chat, &Bytes::from_static(body.as_bytes()))
+    }
+
+    #[test]
+    fn an_answer_gives_its_usage() {
+        let body = r#"{"choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":3,"completion_tokens":1}}"#;
+        let PlainReply::Answer { usage: Some(usage), .. } = inspect(body) else { panic!("no answer") };
+        assert_eq!((usage.input, usage.output), (Tokens(3), Tokens(1)));
+    }
+
+    #[test]
+    fn blank_lines_before_the_answer_do_not_hide_it() {
+        assert!(matches!(inspect("\n\n\n{\"choices\":[]}"), PlainReply::Answer { .. }));
+    }
+
+    #[test]
+    fn an_error_inside_a_200_is_an_error() {
+        for body in [
+            r#"{"error":{"message":"quota","code":"x"}}"#,
+            r#"{"error":"boom"}"#,
+            r#"{"error_code":336003,"error_msg":"bad"}"#,
+            r#"{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}"#,
+            r#"{"Response":{"Error":{"Code":"c","Message":"m"}}}"#,
+            r#"{"choices":[{"finish_reason":"error"}],"error":{"message":"m","code":502}}"#,
+        ] {
+            assert!(matches!(inspect(body), PlainReply::Error(_)), "{body}");
+        }
+    }
+
+    #[test]
+    fn error_null_is_no_error_and_half_a_reply_is_no_answer() {
+        assert!(matches!(inspect(r#"{"choices":[],"error":null}"#), PlainReply::Answer { .. }));
+        assert_eq!(inspect(r#"{"choices":[{"mess"#), PlainReply::NotJson);
+        assert_eq!(inspect("<html>bad gateway</html>"), PlainReply::NotJson);
+    }
+}

@@ -1,0 +1,79 @@
+//! What an answer used, from any provider's words to one normal form: cached tokens inside the input count, reasoning
+//! tokens inside the output count.
+
+use serde::Deserialize;
+
+use crate::engine::Usage;
+use crate::units::Tokens;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Reported {
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    total_tokens: Option<u64>,
+    prompt_cache_hit_tokens: Option<u64>,
+    cached_tokens: Option<u64>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PromptDetails {
+    cached_tokens: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct CompletionDetails {
+    reasoning_tokens: Option<u64>,
+}
+
+/// The usage in `json`, an OpenAI-shaped `usage` object; `None` for null and for what is no such object.
+pub(super) fn parse(json: &str) -> Option<Usage> {
+    let reported: Reported = serde_json::from_str::<Option<Reported>>(json).ok()??;
+    let input = reported.prompt_tokens.or(reported.total_tokens)?;
+    let cached = reported
+        .prompt_tokens_details
+        .and_then(|details| details.cached_tokens)
+        .or(reported.prompt_cache_hit_tokens)
+        .or(reported.cached_tokens);
+    Some(Usage {
+        input: Tokens(input),
+        cached_input: Tokens(cached.unwrap_or(0)),
+        output: Tokens(reported.completion_tokens.unwrap_or(0)),
+        reasoning: Tokens(reported.completion_tokens_details.and_then(|d| d.reasoning_tokens).unwrap_or(0)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(input: u64, cached_input: u64, output: u64, reasoning: u64) -> Option<Usage> {
+        let [input, cached_input, output, reasoning] = [input, cached_input, output, reasoning].map(Tokens);
+        Some(Usage { input, cached_input, output, reasoning })
+    }
+
+    #[test]
+    fn cached_tokens_are_found_wherever_providers_put_them() {
+        let openai = r#"{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,
+            "prompt_tokens_details":{"cached_tokens":5,"audio_tokens":null},"completion_tokens_details":{"reasoning_tokens":3}}"#;
+        assert_eq!(parse(openai), usage(9, 5, 4, 3));
+        assert_eq!(parse(r#"{"prompt_tokens":9,"completion_tokens":4,"prompt_cache_hit_tokens":6}"#), usage(9, 6, 4, 0));
+        assert_eq!(parse(r#"{"prompt_tokens":9,"completion_tokens":4,"cached_tokens":7,"prompt_tokens_details":null}"#), usage(9, 7, 4, 0));
+    }
+
+    #[test]
+    fn embeddings_report_a_prompt_only() {
+        assert_eq!(parse(r#"{"prompt_tokens":12,"total_tokens":12}"#), usage(12, 0, 0, 0));
+    }
+
+    #[test]
+    fn what_is_no_usage_is_none_rather_than_zero() {
+        for json in ["null", "{}", "[]", r#"{"prompt_tokens":"many"}"#] {
+            assert_eq!(parse(json), None, "{json}");
+        }
+    }
+}
