@@ -20,11 +20,14 @@ use super::source::{At, Place, SourceFile};
 pub(crate) struct Document<'t> {
     tree: Spanned<DeTable<'t>>,
     file: Arc<SourceFile>,
+    /// Whether the parser understood all of it.
+    pub(crate) syntax: Syntax,
 }
 
 impl<'t> Document<'t> {
     /// Parses `text`; every syntax error becomes a diagnostic, and what could be understood is kept.
     pub(crate) fn parse(name: &str, text: &'t str, report: &Diagnostics) -> Self {
+        report.begin(name);
         let (tree, errors) = DeTable::parse_recoverable(text);
         let syntax = if errors.is_empty() { Syntax::Whole } else { Syntax::Broken };
         let file = SourceFile::new(name, text, &hidden(text, tree.get_ref(), syntax));
@@ -33,11 +36,17 @@ impl<'t> Document<'t> {
             let place = Place { file: Arc::clone(&file), range, field: "".into() };
             report.push(Diagnostic::error(&place, format!("not valid TOML: {}", error.message())));
         }
-        Self { tree, file }
+        Self { tree, file, syntax }
     }
 
-    /// The whole file as a table.
+    /// The whole file as a table. What a file without valid syntax means is anybody's guess (an unclosed header hangs
+    /// its fields on the wrong table), so nothing but its syntax is reported.
     pub(crate) fn root<T>(&self, report: &Diagnostics, read: impl FnOnce(&Fields<'_>) -> T) -> T {
+        let guesses = Diagnostics::default();
+        let report = match self.syntax {
+            Syntax::Whole => report,
+            Syntax::Broken => &guesses,
+        };
         let place = Place { file: Arc::clone(&self.file), range: 0..0, field: "".into() };
         let fields = Fields::new(self.tree.get_ref(), place, report);
         let value = read(&fields);

@@ -18,7 +18,7 @@ use crate::policy::raw::url::is_loopback;
 use crate::policy::read::Spoiled;
 
 use super::exchange::Exchange;
-use super::providers::{self, Providers};
+use super::providers;
 use super::{Context, price, secrets};
 
 /// The compiled tables, and what is known about names that did not compile.
@@ -46,18 +46,13 @@ impl Tables {
 }
 
 /// Compiles all upstreams.
-pub(super) fn compile(
-    upstreams: &[RawUpstream],
-    providers: &Providers<'_>,
-    exchange: &Exchange,
-    context: &Context<'_>,
-) -> Tables {
+pub(super) fn compile(upstreams: &[RawUpstream], exchange: &Exchange, context: &Context<'_>) -> Tables {
     let mut tables = Tables::default();
     for raw in upstreams {
         if raw.spoiled == Spoiled::Yes {
             tables.broken.insert(raw.name.value.clone());
         }
-        match Origin::find(raw, providers, context) {
+        match Origin::find(raw, context) {
             Some(origin) => add(raw, &origin, &mut tables, exchange, context),
             None => {
                 tables.broken.insert(raw.name.value.clone());
@@ -76,7 +71,7 @@ enum Origin {
 }
 
 impl Origin {
-    fn find(raw: &RawUpstream, providers: &Providers<'_>, context: &Context<'_>) -> Option<Self> {
+    fn find(raw: &RawUpstream, context: &Context<'_>) -> Option<Self> {
         let Some(name) = &raw.provider else {
             if let Some(region) = &raw.region {
                 let message = "`region` chooses one of a provider's hosts, and there is no `provider`";
@@ -85,7 +80,7 @@ impl Origin {
             }
             return Some(Self::Own);
         };
-        let Some(provider) = providers.find(&name.value) else {
+        let Some(provider) = context.providers.find(&name.value) else {
             let diagnostic = Diagnostic::error(&name.place, format!("the catalogue has no provider `{}`", name.value));
             let hint = advice(&name.value, &providers::names()).unwrap_or_default();
             context.report.push(diagnostic.hint(hint));

@@ -23,6 +23,7 @@ use super::raw::config::Config;
 use super::raw::policy::Policy;
 
 use exchange::Exchange;
+use routes::Base;
 
 pub(crate) use providers::Providers;
 
@@ -34,16 +35,18 @@ pub(crate) struct Context<'a> {
     pub(crate) inputs: &'a Inputs<'a>,
     /// The configuration's folder: relative paths start here.
     pub(crate) folder: &'a Path,
+    /// What the catalogue says.
+    pub(crate) providers: &'a Providers<'a>,
 }
 
 /// Compiles a configuration and a policy; `None` if anything in them is wrong.
 pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, context: &Context<'_>) -> Option<Model> {
     let exchange = Exchange::new(&config.exchange, context);
-    let providers = Providers::new(context.report);
     let server = server::compile(&config.server, &config.tenants, context);
-    let tables = endpoints::compile(&config.upstreams, &providers, &exchange, context);
-    let mut routes = routes::compile(policy, &tables, &exchange, context);
-    let names = names::compile(policy, &tables, &mut routes, &exchange, context);
+    let tables = endpoints::compile(&config.upstreams, &exchange, context);
+    let base = Base::new(policy, &exchange, context);
+    let mut routes = routes::compile(policy, &base, &tables, &exchange, context);
+    let names = names::compile(policy, &base, &tables, &mut routes, context);
     let tenants = tenants::compile(&config.tenants, &routes, context);
     exchange.warn_of_stale_rates(context);
     if context.report.has_errors() {

@@ -10,6 +10,7 @@ use crate::policy::diagnostic::Diagnostic;
 use crate::policy::model::{Candidate, Excluded, Route, Timeouts};
 use crate::policy::nearest::nearest;
 use crate::policy::raw::policy::{Objective as RawObjective, Policy, Retry as RawRetry, Timeouts as RawTimeouts};
+use crate::policy::raw::provider::Provider;
 use crate::policy::raw::routes::{Entry, Handicap as RawHandicap, Route as RawRoute};
 use crate::units::{Dollars, Share};
 
@@ -60,11 +61,11 @@ impl Base {
 /// Compiles the routes that the policy names.
 pub(super) fn compile(
     policy: &Policy,
+    base: &Base,
     tables: &Tables,
     exchange: &Exchange,
     context: &Context<'_>,
 ) -> IdVec<RouteIx, Route> {
-    let base = Base::new(policy, exchange, context);
     let mut names = HashSet::new();
     let mut skipped = HashSet::new();
     let mut routes = IdVec::new();
@@ -76,7 +77,7 @@ pub(super) fn compile(
         } else if !names.insert(name) {
             context.report.push(Diagnostic::error(&raw.name.place, format!("two routes are called `{name}`")));
         }
-        routes.push(route(raw, &base, tables, exchange, &mut skipped, context));
+        routes.push(route(raw, base, tables, exchange, &mut skipped, context));
     }
     routes
 }
@@ -185,7 +186,11 @@ fn resolve(entry: &Entry, tables: &Tables, skipped: &mut HashSet<String>, contex
         return Vec::new();
     }
     let Some(upstream) = tables.upstream(upstream_name) else {
-        unknown_upstream(entry, upstream_name, tables, skipped, context);
+        if let Some(provider) = context.providers.find(upstream_name) {
+            not_configured(entry, (upstream_name, model), &provider, tables, skipped, context);
+        } else {
+            unknown_upstream(entry, upstream_name, tables, context);
+        }
         return Vec::new();
     };
     let of_model = tables.of(upstream).filter(|(_, endpoint)| &*endpoint.model == model).collect::<Vec<_>>();
@@ -217,27 +222,43 @@ fn resolve(entry: &Entry, tables: &Tables, skipped: &mut HashSet<String>, contex
     found
 }
 
-fn unknown_upstream(entry: &Entry, name: &str, tables: &Tables, skipped: &mut HashSet<String>, context: &Context<'_>) {
+/// A provider of the catalogue without an account: a note, once.
+fn not_configured(
+    entry: &Entry,
+    (name, model): (&str, &str),
+    provider: &Provider,
+    tables: &Tables,
+    skipped: &mut HashSet<String>,
+    context: &Context<'_>,
+) {
     let place = &entry.endpoint.place;
-    let upstreams = tables.upstreams.values().map(|upstream| &*upstream.name);
-    if catalog::find(name).is_some() {
-        if skipped.insert(name.to_owned()) {
-            let message = format!("`{name}` is not configured; its endpoints are skipped");
-            let account = tables.upstreams.values().find(|upstream| upstream.provider.as_deref() == Some(name));
-            let hint = account.map_or_else(
-                || format!("to use it, add [upstreams.{name}] with provider = \"{name}\" and keys"),
-                |upstream| format!("the upstream `{}` is an account of this provider", upstream.name),
-            );
-            context.report.push(Diagnostic::note(place, message).hint(hint));
-        }
-        return;
+    let mut listed = provider.hosts.iter().flat_map(|host| &host.models).map(|one| one.name.value.as_str());
+    if !listed.clone().any(|one| one == model) {
+        let message = format!("`{name}` is not configured, and the catalogue does not list its model `{model}`");
+        let near = nearest(model, &mut listed).map(|near| format!("did you mean `{name}/{near}`?"));
+        context
+            .report
+            .push(Diagnostic::warning(place, message).hint(near.unwrap_or_else(|| "it is skipped".to_owned())));
+    } else if skipped.insert(name.to_owned()) {
+        let message = format!("`{name}` is not configured; its endpoints are skipped");
+        let account = tables.upstreams.values().find(|upstream| upstream.provider.as_deref() == Some(name));
+        let hint = account.map_or_else(
+            || format!("to use it, add [upstreams.{name}] with provider = \"{name}\" and keys"),
+            |upstream| format!("the upstream `{}` is an account of this provider", upstream.name),
+        );
+        context.report.push(Diagnostic::note(place, message).hint(hint));
     }
-    let diagnostic = Diagnostic::error(place, format!("there is no upstream and no provider called `{name}`"));
-    let known = upstreams.chain(catalog::PROVIDERS.iter().map(|entry| entry.name));
-    context.report.push(match nearest(name, known) {
-        Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
-        None => diagnostic.hint(format!("add [upstreams.{name}] to the configuration")),
-    });
+}
+
+fn unknown_upstream(entry: &Entry, name: &str, tables: &Tables, context: &Context<'_>) {
+    let message = format!("there is no upstream and no provider called `{name}`");
+    let upstreams = tables.upstreams.values().map(|upstream| &*upstream.name);
+    let near = nearest(name, upstreams.chain(catalog::PROVIDERS.iter().map(|entry| entry.name)));
+    let hint = near.map_or_else(
+        || format!("add [upstreams.{name}] to the configuration"),
+        |near| format!("did you mean `{near}`?"),
+    );
+    context.report.push(Diagnostic::error(&entry.endpoint.place, message).hint(hint));
 }
 
 fn handicap(entry: &Entry, exchange: &Exchange, context: &Context<'_>) -> Handicap {

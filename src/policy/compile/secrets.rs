@@ -14,13 +14,13 @@ pub(super) fn resolve(source: &At<KeySource>, context: &Context<'_>) -> Option<S
         context.report.push(Diagnostic::error(&source.place, message).hint(hint));
     };
     let text = match &source.value {
-        KeySource::Env(name) => match context.inputs.variable(name) {
-            Some(text) => text,
-            None => {
+        KeySource::Env(name) => {
+            let Some(text) = context.inputs.variable(name) else {
                 refuse(format!("the variable `{name}` is not set"), "set it in the environment of the process");
                 return None;
-            }
-        },
+            };
+            text
+        }
         KeySource::File(path) => match context.inputs.read(&context.folder.join(path)) {
             Ok(text) => text,
             Err(error) => {

@@ -71,7 +71,8 @@ fn rate(currency: At<String>, node: &Node<'_>) -> Option<Rate> {
 fn positive(text: &str) -> Result<Decimal, QuantityError> {
     let expected = "a decimal number of dollars such as \"0.1395\"";
     let found = text.to_owned();
-    let number = Decimal::parse(text.trim()).ok_or(QuantityError::Malformed { expected, found: found.clone() })?;
+    let number =
+        Decimal::parse(text.trim()).ok_or_else(|| QuantityError::Malformed { expected, found: found.clone() })?;
     if number.is_zero() {
         return Err(QuantityError::Range { found, fault: "not a rate: a currency is worth something" });
     }

@@ -70,7 +70,7 @@ pub(crate) fn words(node: &Node<'_>) -> Option<Vec<String>> {
     node.list(word)
 }
 
-/// The wire format. Only OpenAI's is spoken so far; it is also what is meant when nothing is said.
+/// The wire format. Only `openai` is spoken so far; it is also what is meant when nothing is said.
 pub(crate) fn dialect(node: &Node<'_>) -> Option<()> {
     const LATER: [&str; 4] = ["anthropic", "gemini", "azure", "bedrock"];
     match node.text()?.as_str() {
