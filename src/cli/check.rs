@@ -129,6 +129,24 @@ mod tests {
     }
 
     #[test]
+    fn models_that_can_be_named_directly_are_listed_with_their_prices() {
+        let house = CONFIG.split_once("[upstreams.house]").unwrap().1;
+        let config = format!("policy = \"p.toml\"\n[upstreams.house]{house}");
+        let files = [("f.toml", config.as_str()), ("p.toml", "[defaults]\nunknown_price = \"last_resort\"")];
+        let outcome = run(&files, "f.toml", None, Format::Plain, Resolve::Yes);
+        insta::assert_snapshot!(outcome.stdout, @r"
+        f.toml: ok
+
+        policy: p.toml
+
+        models named directly
+          endpoint               input     output  one second in output tokens
+            house/small            0.1        0.3  667
+            house/unpriced     unknown    unknown  -
+        ");
+    }
+
+    #[test]
     fn a_policy_is_checked_against_the_catalogue_unless_a_configuration_is_given() {
         let files = [("f.toml", CONFIG), ("p.toml", POLICY)];
         let alone = run(&files, "p.toml", None, Format::Plain, Resolve::No);

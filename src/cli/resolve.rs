@@ -12,6 +12,9 @@ use crate::policy::Format;
 use crate::policy::model::{Candidate, Model, Route};
 use crate::units::{PicoUsd, PricePerMtok, round_to_u64};
 
+/// The name that implied routes share.
+const UNLISTED: &str = "unlisted";
+
 /// The whole of it.
 #[derive(Debug, Serialize)]
 pub(super) struct Resolved {
@@ -70,8 +73,16 @@ impl Resolved {
         let mut text = format!("\npolicy: {}\n", self.policy);
         let names = self.routes.iter().flat_map(|route| route.tiers.iter().flatten()).map(|one| one.endpoint.len());
         let width = names.max().unwrap_or_default();
-        for route in &self.routes {
+        let (named, direct) = self.routes.iter().partition::<Vec<_>, _>(|route| route.name != UNLISTED);
+        for route in named {
             route.plain(width, &mut text);
+        }
+        if !direct.is_empty() {
+            line(&mut text, "\nmodels named directly");
+            header("  endpoint", width, &mut text);
+        }
+        for one in direct.iter().flat_map(|route| route.tiers.iter().flatten()) {
+            one.plain(width, &mut text);
         }
         if !self.never_chosen.is_empty() {
             line(&mut text, "\nnever chosen");
@@ -86,7 +97,7 @@ fn named_for_people(route: &Route, model: &Model) -> bool {
     let [only] = route.models.as_slice() else { return true };
     let tiers = route.tiers.iter().flatten().map(|candidate| candidate.endpoint);
     let all = tiers.chain(route.excluded.iter().map(|one| one.endpoint));
-    &*route.name != "unlisted" || all.into_iter().any(|endpoint| &*model.endpoints[endpoint].model == only.as_str())
+    &*route.name != UNLISTED || all.into_iter().any(|endpoint| &*model.endpoints[endpoint].model == only.as_str())
 }
 
 impl ResolvedRoute {
@@ -110,9 +121,7 @@ impl ResolvedRoute {
             line(text, "  no active endpoint");
         }
         for (index, tier) in self.tiers.iter().enumerate() {
-            let title = format!("  tier {}", index + 1);
-            let (input, output, second) = ("input", "output", "one second in output tokens");
-            line(text, &format!("{title:w$}  {input:>10} {output:>10}  {second}", w = width + 4));
+            header(&format!("  tier {}", index + 1), width, text);
             for one in tier {
                 one.plain(width, text);
             }
@@ -171,6 +180,11 @@ fn never_chosen(model: &Model) -> Vec<Left> {
     };
     let endpoints = model.endpoints.iter().map(|(ix, _)| ix).filter(|ix| !active(*ix));
     endpoints.map(|ix| Left::new(ix, reason(ix), model)).collect()
+}
+
+fn header(title: &str, width: usize, text: &mut String) {
+    let (input, output, second) = ("input", "output", "one second in output tokens");
+    line(text, &format!("{title:w$}  {input:>10} {output:>10}  {second}", w = width + 4));
 }
 
 fn left(all: &[Left], text: &mut String) {

@@ -145,9 +145,12 @@ impl fmt::Display for Diagnostic {
         let number = at.line.to_string();
         let gutter = " ".repeat(number.len());
         writeln!(f, "{gutter}--> {}:{}:{}", at.file, at.line, at.column)?;
-        writeln!(f, "{gutter} |")?;
-        writeln!(f, "{number} | {}", at.text)?;
-        writeln!(f, "{gutter} | {}", underline(at))?;
+        // A note is about something that needs no mending, so its line is not shown.
+        if self.severity > Severity::Note {
+            writeln!(f, "{gutter} |")?;
+            writeln!(f, "{number} | {}", at.text)?;
+            writeln!(f, "{gutter} | {}", underline(at))?;
+        }
         self.hint.as_ref().map_or(Ok(()), |hint| writeln!(f, "{gutter} = help: {hint}"))
     }
 }
@@ -209,9 +212,9 @@ impl Diagnostics {
         }
     }
 
-    /// Whether any makes the files unusable.
-    pub(crate) fn has_errors(&self) -> bool {
-        self.all.borrow().iter().any(|one| one.severity == Severity::Error)
+    /// How many of them make the files unusable.
+    pub(crate) fn errors(&self) -> usize {
+        self.all.borrow().iter().filter(|one| one.severity == Severity::Error).count()
     }
 
     /// All, in the order of the files and of the lines in each; what concerns no line comes first.

@@ -11,12 +11,12 @@ use crate::catalog;
 use super::builtin::{self, BUILTIN};
 use super::compile::{Context, Providers, compile};
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
+use super::fields::Document;
 use super::inputs::{Inputs, Sources};
 use super::model::Model;
 use super::nearest::advice;
 use super::raw::config::{Config, config};
 use super::raw::policy::{Policy, policy};
-use super::read::Document;
 use super::secrecy::Syntax;
 use super::source::At;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::engine::{Capabilities, Limits};
 use crate::ids::{EndpointId, EndpointIx, IdVec, KeyIx, UpstreamIx};
 use crate::policy::diagnostic::Diagnostic;
+use crate::policy::fields::Spoiled;
 use crate::policy::glob::Glob;
 use crate::policy::model::{Endpoint, Key, Scheme, Upstream};
 use crate::policy::nearest::advice;
@@ -15,7 +16,6 @@ use crate::policy::raw::models::Model as RawModel;
 use crate::policy::raw::provider::{Host, Provider};
 use crate::policy::raw::upstreams::Upstream as RawUpstream;
 use crate::policy::raw::url::is_loopback;
-use crate::policy::read::Spoiled;
 
 use super::exchange::Exchange;
 use super::providers;
@@ -111,6 +111,10 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
     let listed_regions = origin.host().filter(|_| own_url.is_none()).map(|host| host.processes_in.clone());
     let Some(base_url) = own_url.or_else(|| origin.host().map(|host| host.base_url.clone())) else {
         tables.broken.insert(raw.name.value.clone());
+        for (own, listed) in models_of(raw, origin) {
+            // For its complaints: all mistakes come at once.
+            price::compile(own, listed, exchange, context);
+        }
         return;
     };
     let upstream = tables.upstreams.push(Upstream {
@@ -121,6 +125,9 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
         base_url,
     });
     let keys = add_keys(raw, origin, upstream, tables, context);
+    if keys.len() < raw.keys.as_ref().map_or(1, Vec::len) {
+        tables.broken.insert(raw.name.value.clone());
+    }
     let models = models_of(raw, origin);
     if models.is_empty() && raw.spoiled == Spoiled::No {
         let hint = format!("list them: [upstreams.{}.models.\"name\"]", raw.name.value);

@@ -3,6 +3,7 @@
 //! Everything that can fail fails here, with a diagnostic; a [`Model`] exists only if nothing did. Each part resolves
 //! one kind of name; no part looks at text again once it has a position.
 
+mod cluster;
 mod endpoints;
 mod exchange;
 mod names;
@@ -49,7 +50,7 @@ pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, con
     let names = names::compile(policy, &base, &tables, &mut routes, context);
     let tenants = tenants::compile(&config.tenants, &routes, context);
     exchange.warn_of_stale_rates(context);
-    if context.report.has_errors() {
+    if context.report.errors() > 0 {
         return None;
     }
     Some(Model {

@@ -14,8 +14,9 @@ use crate::policy::raw::routes::Route as RawRoute;
 use crate::policy::source::At;
 
 use super::Context;
+use super::cluster::Cluster;
 use super::endpoints::Tables;
-use super::routes::{Base, Cluster, UNLISTED};
+use super::routes::{Base, UNLISTED};
 
 /// Compiles all names, and adds the implied routes to `routes`.
 pub(super) fn compile(

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::engine;
 use crate::policy::diagnostic::Diagnostic;
+use crate::policy::fields::Spoiled;
 use crate::policy::raw::models::{Model, Price, Tier};
-use crate::policy::read::Spoiled;
 use crate::units::PicoUsd;
 
 use super::Context;

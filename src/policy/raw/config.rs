@@ -2,9 +2,10 @@
 
 use crate::policy::decimal::Decimal;
 use crate::policy::diagnostic::{Diagnostic, Diagnostics};
+use crate::policy::fields::{Document, Fields};
 use crate::policy::money::is_currency;
 use crate::policy::quantity::QuantityError;
-use crate::policy::read::{Document, Fields, Node, texts, word};
+use crate::policy::read::{Node, texts, word};
 use crate::policy::source::At;
 
 use super::keys::{self, KeySource};

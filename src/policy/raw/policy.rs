@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::policy::diagnostic::Diagnostics;
+use crate::policy::fields::{Document, Fields};
 use crate::policy::money::{Money, money};
 use crate::policy::nearest::advice;
 use crate::policy::quantity::{percentage, rate};
-use crate::policy::read::{Document, Fields, Node, count, not_supported_yet, texts, word};
+use crate::policy::read::{Node, count, not_supported_yet, texts, word};
 use crate::policy::source::At;
 use crate::units::Share;
 

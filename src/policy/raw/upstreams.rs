@@ -2,8 +2,9 @@
 
 use crate::engine::Limits;
 use crate::policy::diagnostic::Diagnostic;
+use crate::policy::fields::{Fields, Spoiled};
 use crate::policy::model::BaseUrl;
-use crate::policy::read::{Fields, Node, Spoiled, not_supported_yet, word};
+use crate::policy::read::{Node, not_supported_yet, word};
 use crate::policy::source::{At, Place};
 
 use super::keys::{self, Key};

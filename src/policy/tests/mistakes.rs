@@ -169,3 +169,12 @@ fn a_plain_text_address_with_keys_is_a_warning() {
     let text = complaints(&config, "[defaults]");
     assert!(text.contains("warning: keys would travel over the network in plain text"), "{text}");
 }
+
+#[test]
+fn a_wrong_key_raises_no_false_alarm_about_what_needs_it() {
+    let config = CONFIG.replace("\"env:KEY\", {", "\"KEY\", {").replace("env:OTHER", "env:GONE");
+    let policy = "[[routes]]\nname = \"r\"\ncluster = [\"a/m1#KEY\", \"a/m1#second\"]";
+    let loaded = World::new(&config, policy).load();
+    let messages = loaded.diagnostics.iter().map(|one| one.message.as_str()).collect::<Vec<_>>();
+    assert_eq!(messages, ["a key must say where it comes from", "the variable `GONE` is not set"]);
+}
