@@ -3,8 +3,8 @@
 //! Exit codes: 0 done, 1 failed while running, 2 bad usage or invalid configuration.
 
 mod check;
-pub mod demo;
 mod policy_command;
+mod resolve;
 mod serve;
 
 use std::io::Write;
@@ -13,7 +13,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::policy::Sources;
+use self::check::CheckOutcome;
+use crate::policy::{Format, Sources};
+use crate::runtime;
 use crate::simulated;
 
 /// A cost-aware load balancer and router for LLM providers.
@@ -111,27 +113,25 @@ fn run(command: Command) -> anyhow::Result<u8> {
 
 fn check_files(args: &CheckArgs) -> anyhow::Result<u8> {
     let format = match args.format {
-        FormatArg::Plain => check::Format::Plain,
-        FormatArg::Json => check::Format::Json,
+        FormatArg::Plain => Format::Plain,
+        FormatArg::Json => Format::Json,
     };
     let resolve = if args.resolve { check::Resolve::Yes } else { check::Resolve::No };
-    let sources = Sources { env: &environment, read: &read_file };
+    let sources = Sources { env: &environment, read: &read_file, now: runtime::wall_clock() };
     let outcome = check::check(&args.files, args.config.as_deref(), format, resolve, &sources);
-    print(&outcome.text)?;
-    Ok(outcome.exit_code)
+    finish(&outcome)
 }
 
 fn policy(command: PolicyCommand) -> anyhow::Result<u8> {
-    match command {
-        PolicyCommand::List => print(&policy_command::list()).map(|()| 0),
-        PolicyCommand::Show { name } => match policy_command::show(&name) {
-            Ok(text) => print(text).map(|()| 0),
-            Err(message) => {
-                complain(&message);
-                Ok(2)
-            }
-        },
-    }
+    finish(&match command {
+        PolicyCommand::List => policy_command::list(),
+        PolicyCommand::Show { name } => policy_command::show(&name),
+    })
+}
+
+fn finish(outcome: &CheckOutcome) -> anyhow::Result<u8> {
+    print(&outcome.stdout)?;
+    Ok(outcome.exit_code)
 }
 
 /// The process's environment.

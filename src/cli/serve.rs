@@ -18,7 +18,7 @@ const USUAL_PLACES: [&str; 2] = ["faregate.toml", "/etc/faregate/faregate.toml"]
 /// Runs until told to stop.
 pub(super) fn run(config: Option<PathBuf>) -> anyhow::Result<u8> {
     let filter = environment("FAREGATE_LOG").or_else(|| environment("RUST_LOG"));
-    logging::init(logging::Format::for_stderr(), filter.as_deref())?;
+    logging::start(filter.as_deref(), logging::Format::of_stderr())?;
     let path = config.or_else(|| USUAL_PLACES.iter().map(PathBuf::from).find(|path| path.exists()));
     let source = Source { path, environment: Arc::new(environment) };
     let described = source.path.as_deref().map_or_else(|| "embedded default".to_owned(), describe);

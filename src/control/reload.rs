@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::observe::Metrics;
 use crate::policy::model::{Model, Server};
-use crate::policy::{self, Loaded, Sources};
+use crate::policy::{self, Format, Loaded, Sources};
 use crate::proxy::worker::Shared;
 use crate::runtime;
 use crate::state::{BuildError, Cells, Snapshot};
@@ -29,7 +29,8 @@ pub struct Source {
 impl Source {
     /// Reads and compiles everything.
     pub fn load(&self) -> Loaded {
-        let sources = Sources { env: &*self.environment, read: &|path| std::fs::read_to_string(path).map_err(|error| error.to_string()) };
+        let read = |path: &std::path::Path| std::fs::read_to_string(path).map_err(|error| error.to_string());
+        let sources = Sources { env: &*self.environment, read: &read, now: runtime::wall_clock() };
         match &self.path {
             Some(path) => policy::load(path, &sources),
             None => policy::load_default(&sources),
@@ -114,7 +115,7 @@ impl Reloader {
         let running = self.shared.snapshot();
         let Loaded { model, diagnostics, files, .. } = self.source.load();
         *self.files.lock() = files;
-        let Some(model) = model else { return self.reject(trigger, policy::render_plain(&diagnostics)) };
+        let Some(model) = model else { return self.reject(trigger, policy::render(&diagnostics, Format::Plain)) };
         if model.fingerprint == running.model.fingerprint {
             return self.keep(trigger, running.generation);
         }

@@ -145,9 +145,12 @@ impl fmt::Display for Diagnostic {
         let number = at.line.to_string();
         let gutter = " ".repeat(number.len());
         writeln!(f, "{gutter}--> {}:{}:{}", at.file, at.line, at.column)?;
-        writeln!(f, "{gutter} |")?;
-        writeln!(f, "{number} | {}", at.text)?;
-        writeln!(f, "{gutter} | {}", underline(at))?;
+        // A note is about something that needs no mending, so its line is not shown.
+        if self.severity > Severity::Note {
+            writeln!(f, "{gutter} |")?;
+            writeln!(f, "{number} | {}", at.text)?;
+            writeln!(f, "{gutter} | {}", underline(at))?;
+        }
         self.hint.as_ref().map_or(Ok(()), |hint| writeln!(f, "{gutter} = help: {hint}"))
     }
 }
@@ -190,31 +193,33 @@ pub fn render(diagnostics: &[Diagnostic], format: Format) -> String {
 
 /// Where diagnostics gather while files are read and compiled.
 #[derive(Debug, Default)]
-pub(crate) struct Diagnostics(RefCell<Vec<Diagnostic>>);
+pub(crate) struct Diagnostics {
+    all: RefCell<Vec<Diagnostic>>,
+    files: RefCell<Vec<String>>,
+}
 
 impl Diagnostics {
+    /// Says that `file` is read next: diagnostics come in the order of the files.
+    pub(crate) fn begin(&self, file: &str) {
+        self.files.borrow_mut().push(file.to_owned());
+    }
+
     /// Adds one, unless the very same is there already.
     pub(crate) fn push(&self, diagnostic: Diagnostic) {
-        let mut all = self.0.borrow_mut();
+        let mut all = self.all.borrow_mut();
         if !all.contains(&diagnostic) {
             all.push(diagnostic);
         }
     }
 
-    /// Whether any makes the files unusable.
-    pub(crate) fn has_errors(&self) -> bool {
-        self.0.borrow().iter().any(|one| one.severity == Severity::Error)
+    /// How many of them make the files unusable.
+    pub(crate) fn errors(&self) -> usize {
+        self.all.borrow().iter().filter(|one| one.severity == Severity::Error).count()
     }
 
     /// All, in the order of the files and of the lines in each; what concerns no line comes first.
     pub(crate) fn into_sorted(self) -> Vec<Diagnostic> {
-        let mut all = self.0.into_inner();
-        let mut files: Vec<String> = Vec::new();
-        for at in all.iter().filter_map(|one| one.location.as_ref()) {
-            if !files.contains(&at.file) {
-                files.push(at.file.clone());
-            }
-        }
+        let (mut all, files) = (self.all.into_inner(), self.files.into_inner());
         all.sort_by_key(|one| {
             one.location.as_ref().map(|at| (files.iter().position(|file| *file == at.file), at.line, at.column))
         });

@@ -11,12 +11,13 @@ use crate::catalog;
 use super::builtin::{self, BUILTIN};
 use super::compile::{Context, Providers, compile};
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
+use super::fields::Document;
 use super::inputs::{Inputs, Sources};
 use super::model::Model;
 use super::nearest::advice;
 use super::raw::config::{Config, config};
 use super::raw::policy::{Policy, policy};
-use super::read::Document;
+use super::secrecy::Syntax;
 use super::source::At;
 
 /// The policy that is used when a configuration names none.
@@ -73,7 +74,7 @@ pub fn is_policy(text: &str) -> bool {
 }
 
 fn folder_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new(""))
+    path.parent().unwrap_or_else(|| Path::new(""))
 }
 
 /// A configuration with every provider whose key is in the environment; `None` with none.
@@ -132,15 +133,15 @@ impl<'a> Loading<'a> {
     fn config(&self, name: &str, folder: &Path, text: &str, instead: Option<&Path>) -> Option<Model> {
         self.inputs.note(text);
         let document = Document::parse(name, text, &self.report);
-        let broken = self.report.has_errors();
         let config = config(&document, &self.report);
         let (policy, source) = match instead {
             Some(path) => (self.policy_file(path, None), path.display().to_string()),
             None => self.policy(&config, folder),
         };
-        // What a file without valid syntax means is anybody's guess; its names would only raise false alarms.
-        let policy = policy.filter(|_| !broken)?;
-        let context = Context { report: &self.report, inputs: &self.inputs, folder };
+        // Names that stand in a file without valid syntax are unknown, not missing.
+        let policy = policy.filter(|_| document.syntax == Syntax::Whole)?;
+        let providers = Providers::new(&self.report);
+        let context = Context { report: &self.report, inputs: &self.inputs, folder, providers: &providers };
         compile(&config, &policy, &source, &context)
     }
 
@@ -181,13 +182,8 @@ impl<'a> Loading<'a> {
     /// `None` if the text is not valid TOML.
     fn policy_text(&self, name: &str, text: &str) -> Option<Policy> {
         self.inputs.note(text);
-        let syntax = Diagnostics::default();
-        let whole = {
-            Document::parse(name, text, &syntax);
-            !syntax.has_errors()
-        };
         let document = Document::parse(name, text, &self.report);
         let policy = policy(&document, &self.report);
-        whole.then_some(policy)
+        (document.syntax == Syntax::Whole).then_some(policy)
     }
 }

@@ -8,6 +8,7 @@ mod builtin;
 mod compile;
 mod decimal;
 mod diagnostic;
+mod fields;
 mod glob;
 mod inputs;
 mod load;

@@ -53,7 +53,9 @@ enum Inside {
 fn walk(table: &DeTable<'_>, inside: Inside, ranges: &mut Vec<Range<usize>>) {
     for (name, value) in table {
         let harmless = matches!(name.get_ref().as_ref(), "name" | "account" | "models" | "routes" | "group");
-        let sensitive = !harmless && (inside == Inside::Key || names_a_secret(name.get_ref()));
+        // An upstream may be called "monkey"; a table is judged by its own fields unless it is a key itself.
+        let telling = names_a_secret(name.get_ref()) && (!value.get_ref().is_table() || name.get_ref() == "key");
+        let sensitive = !harmless && (inside == Inside::Key || telling);
         let here = if sensitive { Inside::Key } else { Inside::Elsewhere };
         walk_value(value.get_ref(), &value.span(), here, ranges);
     }
@@ -95,7 +97,7 @@ fn after_marker(text: &str, marker: &str, belongs: impl Fn(char) -> bool, ranges
     }
 }
 
-/// `https://user:password@host`: everything between the slashes and the `@`.
+/// `https://user:password@host/?key=…`: everything between the slashes and the `@`, and everything after the `?`.
 fn user_info(text: &str, ranges: &mut Vec<Range<usize>>) {
     for (at, marker) in text.match_indices("://") {
         let start = at + marker.len();
@@ -103,6 +105,10 @@ fn user_info(text: &str, ranges: &mut Vec<Range<usize>>) {
         let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'')).unwrap_or(rest.len());
         if let Some(length) = rest.get(..end).and_then(|authority| authority.rfind('@')) {
             ranges.push(start..start + length);
+        }
+        let url_end = rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).unwrap_or(rest.len());
+        if let Some(query) = rest.get(..url_end).and_then(|url| url.find('?')) {
+            ranges.push(start + query + 1..start + url_end);
         }
     }
 }
@@ -164,6 +170,7 @@ mod tests {
             "api_key = \"SECRET\"",
             "admin_token = \"SECRET\"",
             "base_url = \"https://me:SECRET@host/v1\"",
+            "base_url = \"https://host/v1?key=SECRET\"",
             "listen = \"sk-SECRETSECRET\"",
             "keys = [\"env:sk-SECRET.\"]",
             "keys = [\"SECRET",
@@ -182,7 +189,7 @@ mod tests {
         let text =
             "keys = [\"env:OPENAI_API_KEY\", { name = \"trial\", key = \"file:/run/key\", models = [\"glm-*\"] }]";
         assert_eq!(shown(text), text);
-        let text = "models = [\"task-master\"]\nmax_tokens = \"5\"";
+        let text = "models = [\"task-master\"]\nmax_tokens = \"5\"\n[upstreams.monkey]\nprovider = \"zhipu\"";
         assert_eq!(shown(text), text);
     }
 }

@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_hidden_range_is_unreadable_and_moves_nothing() {
-        let file = SourceFile::new("f", "key = \"abc\"\nnext = 1", &[7..10]);
+        let file = SourceFile::new("f", "key = \"abc\"\nnext = 1", std::slice::from_ref(&(7..10)));
         assert_eq!(file.line_at(&(0..3)).text, "key = \"***\"");
         assert_eq!(file.line_at(&(12..16)).number, 2);
     }

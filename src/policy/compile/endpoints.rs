@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::engine::{Capabilities, Limits};
 use crate::ids::{EndpointId, EndpointIx, IdVec, KeyIx, UpstreamIx};
 use crate::policy::diagnostic::Diagnostic;
+use crate::policy::fields::Spoiled;
 use crate::policy::glob::Glob;
 use crate::policy::model::{Endpoint, Key, Scheme, Upstream};
 use crate::policy::nearest::advice;
@@ -15,10 +16,9 @@ use crate::policy::raw::models::Model as RawModel;
 use crate::policy::raw::provider::{Host, Provider};
 use crate::policy::raw::upstreams::Upstream as RawUpstream;
 use crate::policy::raw::url::is_loopback;
-use crate::policy::read::Spoiled;
 
 use super::exchange::Exchange;
-use super::providers::{self, Providers};
+use super::providers;
 use super::{Context, price, secrets};
 
 /// The compiled tables, and what is known about names that did not compile.
@@ -46,18 +46,13 @@ impl Tables {
 }
 
 /// Compiles all upstreams.
-pub(super) fn compile(
-    upstreams: &[RawUpstream],
-    providers: &Providers<'_>,
-    exchange: &Exchange,
-    context: &Context<'_>,
-) -> Tables {
+pub(super) fn compile(upstreams: &[RawUpstream], exchange: &Exchange, context: &Context<'_>) -> Tables {
     let mut tables = Tables::default();
     for raw in upstreams {
         if raw.spoiled == Spoiled::Yes {
             tables.broken.insert(raw.name.value.clone());
         }
-        match Origin::find(raw, providers, context) {
+        match Origin::find(raw, context) {
             Some(origin) => add(raw, &origin, &mut tables, exchange, context),
             None => {
                 tables.broken.insert(raw.name.value.clone());
@@ -76,7 +71,7 @@ enum Origin {
 }
 
 impl Origin {
-    fn find(raw: &RawUpstream, providers: &Providers<'_>, context: &Context<'_>) -> Option<Self> {
+    fn find(raw: &RawUpstream, context: &Context<'_>) -> Option<Self> {
         let Some(name) = &raw.provider else {
             if let Some(region) = &raw.region {
                 let message = "`region` chooses one of a provider's hosts, and there is no `provider`";
@@ -85,7 +80,7 @@ impl Origin {
             }
             return Some(Self::Own);
         };
-        let Some(provider) = providers.find(&name.value) else {
+        let Some(provider) = context.providers.find(&name.value) else {
             let diagnostic = Diagnostic::error(&name.place, format!("the catalogue has no provider `{}`", name.value));
             let hint = advice(&name.value, &providers::names()).unwrap_or_default();
             context.report.push(diagnostic.hint(hint));
@@ -116,6 +111,10 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
     let listed_regions = origin.host().filter(|_| own_url.is_none()).map(|host| host.processes_in.clone());
     let Some(base_url) = own_url.or_else(|| origin.host().map(|host| host.base_url.clone())) else {
         tables.broken.insert(raw.name.value.clone());
+        for (own, listed) in models_of(raw, origin) {
+            // For its complaints: all mistakes come at once.
+            price::compile(own, listed, exchange, context);
+        }
         return;
     };
     let upstream = tables.upstreams.push(Upstream {
@@ -126,6 +125,9 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
         base_url,
     });
     let keys = add_keys(raw, origin, upstream, tables, context);
+    if keys.len() < raw.keys.as_ref().map_or(1, Vec::len) {
+        tables.broken.insert(raw.name.value.clone());
+    }
     let models = models_of(raw, origin);
     if models.is_empty() && raw.spoiled == Spoiled::No {
         let hint = format!("list them: [upstreams.{}.models.\"name\"]", raw.name.value);

@@ -3,6 +3,7 @@
 //! Everything that can fail fails here, with a diagnostic; a [`Model`] exists only if nothing did. Each part resolves
 //! one kind of name; no part looks at text again once it has a position.
 
+mod cluster;
 mod endpoints;
 mod exchange;
 mod names;
@@ -23,6 +24,7 @@ use super::raw::config::Config;
 use super::raw::policy::Policy;
 
 use exchange::Exchange;
+use routes::Base;
 
 pub(crate) use providers::Providers;
 
@@ -34,19 +36,21 @@ pub(crate) struct Context<'a> {
     pub(crate) inputs: &'a Inputs<'a>,
     /// The configuration's folder: relative paths start here.
     pub(crate) folder: &'a Path,
+    /// What the catalogue says.
+    pub(crate) providers: &'a Providers<'a>,
 }
 
 /// Compiles a configuration and a policy; `None` if anything in them is wrong.
 pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, context: &Context<'_>) -> Option<Model> {
     let exchange = Exchange::new(&config.exchange, context);
-    let providers = Providers::new(context.report);
     let server = server::compile(&config.server, &config.tenants, context);
-    let tables = endpoints::compile(&config.upstreams, &providers, &exchange, context);
-    let mut routes = routes::compile(policy, &tables, &exchange, context);
-    let names = names::compile(policy, &tables, &mut routes, &exchange, context);
+    let tables = endpoints::compile(&config.upstreams, &exchange, context);
+    let base = Base::new(policy, &exchange, context);
+    let mut routes = routes::compile(policy, &base, &tables, &exchange, context);
+    let names = names::compile(policy, &base, &tables, &mut routes, context);
     let tenants = tenants::compile(&config.tenants, &routes, context);
     exchange.warn_of_stale_rates(context);
-    if context.report.has_errors() {
+    if context.report.errors() > 0 {
         return None;
     }
     Some(Model {

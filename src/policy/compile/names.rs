@@ -14,16 +14,16 @@ use crate::policy::raw::routes::Route as RawRoute;
 use crate::policy::source::At;
 
 use super::Context;
+use super::cluster::Cluster;
 use super::endpoints::Tables;
-use super::exchange::Exchange;
-use super::routes::{Base, Cluster, UNLISTED};
+use super::routes::{Base, UNLISTED};
 
 /// Compiles all names, and adds the implied routes to `routes`.
 pub(super) fn compile(
     policy: &Policy,
+    base: &Base,
     tables: &Tables,
     routes: &mut IdVec<RouteIx, Route>,
-    exchange: &Exchange,
     context: &Context<'_>,
 ) -> Names {
     let mut names = Names::default();
@@ -39,7 +39,7 @@ pub(super) fn compile(
     // A stable sort: globs with equally long prefixes stay in the order of the file.
     names.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
     match policy.defaults.unlisted.unwrap_or(Unlisted::Allow) {
-        Unlisted::Allow => imply(&Base::new(policy, exchange, context), tables, routes, &mut names),
+        Unlisted::Allow => imply(base, tables, routes, &mut names),
         Unlisted::Refuse => {}
     }
     names
@@ -80,7 +80,8 @@ fn call_by_name(
         None => {
             names.exact.insert(raw.name.value.clone(), route);
         }
-        Some(other) if *other != route => {
+        // Two routes of one name are reported as such.
+        Some(other) if *other != route && *routes[*other].name != *raw.name.value => {
             let message = format!(
                 "clients cannot call this route by its name: the route `{}` lists `{}` as a model",
                 routes[*other].name, raw.name.value

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::engine;
 use crate::policy::diagnostic::Diagnostic;
+use crate::policy::fields::Spoiled;
 use crate::policy::raw::models::{Model, Price, Tier};
-use crate::policy::read::Spoiled;
 use crate::units::PicoUsd;
 
 use super::Context;
@@ -25,19 +25,19 @@ pub(super) fn compile(
     let part = |pick: fn(&Price) -> Option<&crate::policy::source::At<crate::policy::money::Money>>| {
         own_price.and_then(pick).or_else(|| listed_price.and_then(pick))
     };
+    // Every part is converted before any is judged, so that all mistakes come at once.
     let price = |amount| exchange.price(amount, context);
-    let (input, output) = (part(|price| price.input.as_ref()), part(|price| price.output.as_ref()));
+    let input = part(|price| price.input.as_ref()).map(price);
+    let output = part(|price| price.output.as_ref()).map(price);
+    let cached_input = part(|price| price.cached_input.as_ref()).map(price);
+    let reasoning = part(|price| price.reasoning.as_ref()).map(price);
+    let request = part(|price| price.request.as_ref()).map(|amount| exchange.amount(amount, context));
     let tiers = own.and_then(|model| model.tiers.as_ref()).or_else(|| listed.and_then(|model| model.tiers.as_ref()));
+    let tiers = tiers.map(|tiers| compile_tiers(tiers, exchange, context));
     let (Some(input), Some(output)) = (input, output) else {
         report_missing(own, (input.is_some(), output.is_some()), context);
         return None;
     };
-    // Every part is converted before any is judged, so that all mistakes come at once.
-    let (input, output) = (price(input), price(output));
-    let cached_input = part(|price| price.cached_input.as_ref()).map(price);
-    let reasoning = part(|price| price.reasoning.as_ref()).map(price);
-    let request = part(|price| price.request.as_ref()).map(|amount| exchange.amount(amount, context));
-    let tiers = tiers.map(|tiers| compile_tiers(tiers, exchange, context));
     Some(Arc::new(engine::Price {
         input: input?,
         output: output?,

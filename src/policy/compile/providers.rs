@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use crate::catalog;
 use crate::policy::diagnostic::Diagnostics;
+use crate::policy::fields::Document;
 use crate::policy::raw::provider::{Provider, provider};
-use crate::policy::read::Document;
 
 /// Read providers, by name.
 pub(crate) struct Providers<'a> {

@@ -3,20 +3,19 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::catalog;
 use crate::engine::{Handicap, Objective, RetryPolicy};
-use crate::ids::{EndpointIx, IdVec, RouteIx};
+use crate::ids::{IdVec, RouteIx};
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{Candidate, Excluded, Route, Timeouts};
-use crate::policy::nearest::nearest;
+use crate::policy::model::{Candidate, Route, Timeouts};
 use crate::policy::raw::policy::{Objective as RawObjective, Policy, Retry as RawRetry, Timeouts as RawTimeouts};
 use crate::policy::raw::routes::{Entry, Handicap as RawHandicap, Route as RawRoute};
 use crate::units::{Dollars, Share};
 
 use super::Context;
+use super::cluster::{Cluster, Resolver};
 use super::endpoints::Tables;
 use super::exchange::Exchange;
-use super::rules::{Rules, Verdict};
+use super::rules::Rules;
 
 /// The name that all implied routes share. A route of the policy may not take it.
 pub(super) const UNLISTED: &str = "unlisted";
@@ -60,13 +59,13 @@ impl Base {
 /// Compiles the routes that the policy names.
 pub(super) fn compile(
     policy: &Policy,
+    base: &Base,
     tables: &Tables,
     exchange: &Exchange,
     context: &Context<'_>,
 ) -> IdVec<RouteIx, Route> {
-    let base = Base::new(policy, exchange, context);
     let mut names = HashSet::new();
-    let mut skipped = HashSet::new();
+    let resolver = Resolver::new(tables, context);
     let mut routes = IdVec::new();
     for raw in &policy.routes {
         let name = raw.name.value.as_str();
@@ -76,7 +75,7 @@ pub(super) fn compile(
         } else if !names.insert(name) {
             context.report.push(Diagnostic::error(&raw.name.place, format!("two routes are called `{name}`")));
         }
-        routes.push(route(raw, &base, tables, exchange, &mut skipped, context));
+        routes.push(route(raw, base, &resolver, tables, exchange, context));
     }
     routes
 }
@@ -84,9 +83,9 @@ pub(super) fn compile(
 fn route(
     raw: &RawRoute,
     base: &Base,
+    resolver: &Resolver<'_>,
     tables: &Tables,
     exchange: &Exchange,
-    skipped: &mut HashSet<String>,
     context: &Context<'_>,
 ) -> Route {
     let rules = base.rules.narrowed(&raw.require, context);
@@ -95,17 +94,16 @@ fn route(
         cluster.next_tier();
         for entry in tier {
             let handicap = handicap(entry, exchange, context);
-            let found = resolve(entry, tables, skipped, context);
+            let found = resolver.endpoints(entry);
             if !found.is_empty() && found.iter().all(|endpoint| cluster.has(*endpoint)) {
-                let message = format!("`{}` is in this cluster already", entry.endpoint.value);
-                context.report.push(Diagnostic::warning(&entry.endpoint.place, message).hint("the first place counts"));
+                context.report.push(named_twice(entry));
             }
             for endpoint in found {
                 cluster.add(Candidate { endpoint, handicap }, &rules, tables);
             }
         }
     }
-    if cluster.is_empty() {
+    if cluster.is_empty() && tables.broken.is_empty() {
         context.report.push(no_active_endpoint(raw, &cluster));
     }
     let (tiers, excluded) = cluster.finish();
@@ -120,6 +118,11 @@ fn route(
     }
 }
 
+fn named_twice(entry: &Entry) -> Diagnostic {
+    let message = format!("`{}` is in this cluster already", entry.endpoint.value);
+    Diagnostic::warning(&entry.endpoint.place, message).hint("the first place counts")
+}
+
 fn no_active_endpoint(raw: &RawRoute, cluster: &Cluster) -> Diagnostic {
     let message = format!("the route `{}` has no active endpoint; it answers `no_endpoint_available`", raw.name.value);
     let diagnostic = Diagnostic::warning(&raw.name.place, message);
@@ -127,117 +130,6 @@ fn no_active_endpoint(raw: &RawRoute, cluster: &Cluster) -> Diagnostic {
         Some(first) => diagnostic.hint(format!("the policy excludes them all; the first: {}", first.reason)),
         None => diagnostic.hint("configure one of the upstreams that it names"),
     }
-}
-
-/// A cluster in the making.
-#[derive(Default)]
-pub(super) struct Cluster {
-    tiers: Vec<Vec<Candidate>>,
-    last_resort: Vec<Candidate>,
-    excluded: Vec<Excluded>,
-}
-
-impl Cluster {
-    /// Begins the next tier.
-    pub(super) fn next_tier(&mut self) {
-        self.tiers.push(Vec::new());
-    }
-
-    fn has(&self, endpoint: EndpointIx) -> bool {
-        let active = self.tiers.iter().flatten().chain(&self.last_resort).map(|one| one.endpoint);
-        active.chain(self.excluded.iter().map(|one| one.endpoint)).any(|known| known == endpoint)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.last_resort.is_empty() && self.tiers.iter().all(Vec::is_empty)
-    }
-
-    /// Puts an endpoint where the rules want it, unless it has a place already.
-    pub(super) fn add(&mut self, candidate: Candidate, rules: &Rules, tables: &Tables) {
-        if self.has(candidate.endpoint) {
-            return;
-        }
-        let endpoint = &tables.endpoints[candidate.endpoint];
-        match rules.judge(endpoint, &tables.upstreams[endpoint.upstream]) {
-            Verdict::Allowed => {
-                if let Some(tier) = self.tiers.last_mut() {
-                    tier.push(candidate);
-                }
-            }
-            Verdict::LastResort => self.last_resort.push(candidate),
-            Verdict::Excluded(reason) => self.excluded.push(Excluded { endpoint: candidate.endpoint, reason }),
-        }
-    }
-
-    /// The tiers that have somebody in them, the last resort at the end, and the excluded.
-    pub(super) fn finish(self) -> (Vec<Vec<Candidate>>, Vec<Excluded>) {
-        let tiers = self.tiers.into_iter().chain([self.last_resort]).filter(|tier| !tier.is_empty()).collect();
-        (tiers, self.excluded)
-    }
-}
-
-/// The endpoints that a cluster entry names; none for a provider that is not configured, or a name that is wrong.
-fn resolve(entry: &Entry, tables: &Tables, skipped: &mut HashSet<String>, context: &Context<'_>) -> Vec<EndpointIx> {
-    let text = entry.endpoint.value.as_str();
-    let (upstream_name, rest) = text.split_once('/').unwrap_or((text, ""));
-    let (model, key) = rest.split_once('#').map_or((rest, None), |(model, key)| (model, Some(key)));
-    if tables.broken.contains(upstream_name) {
-        return Vec::new();
-    }
-    let Some(upstream) = tables.upstream(upstream_name) else {
-        unknown_upstream(entry, upstream_name, tables, skipped, context);
-        return Vec::new();
-    };
-    let of_model = tables.of(upstream).filter(|(_, endpoint)| &*endpoint.model == model).collect::<Vec<_>>();
-    if let Some(reason) = tables.absent.get(&format!("{upstream_name}/{model}")) {
-        let message = format!("`{upstream_name}/{model}` is skipped: {reason}");
-        context.report.push(Diagnostic::note(&entry.endpoint.place, message));
-        return Vec::new();
-    }
-    if of_model.is_empty() {
-        let diagnostic =
-            Diagnostic::error(&entry.endpoint.place, format!("the upstream `{upstream_name}` has no model `{model}`"));
-        let near = nearest(model, tables.of(upstream).map(|(_, endpoint)| &*endpoint.model));
-        let hint = near.map_or_else(
-            || format!("declare it: [upstreams.{upstream_name}.models.\"{model}\"]"),
-            |name| format!("did you mean `{upstream_name}/{name}`?"),
-        );
-        context.report.push(diagnostic.hint(hint));
-        return Vec::new();
-    }
-    let Some(key) = key else { return of_model.into_iter().map(|(ix, _)| ix).collect() };
-    let name_of = |endpoint: EndpointIx| tables.keys[tables.endpoints[endpoint].key].name.as_deref();
-    let found = of_model.iter().map(|(ix, _)| *ix).filter(|ix| name_of(*ix) == Some(key)).collect::<Vec<_>>();
-    if found.is_empty() {
-        let known = of_model.iter().filter_map(|(ix, _)| name_of(*ix)).collect::<Vec<_>>();
-        let message = format!("`{upstream_name}/{model}` has no key called `{key}`");
-        let hint = if known.is_empty() { "it has none".to_owned() } else { format!("it has: {}", known.join(", ")) };
-        context.report.push(Diagnostic::error(&entry.endpoint.place, message).hint(hint));
-    }
-    found
-}
-
-fn unknown_upstream(entry: &Entry, name: &str, tables: &Tables, skipped: &mut HashSet<String>, context: &Context<'_>) {
-    let place = &entry.endpoint.place;
-    let upstreams = tables.upstreams.values().map(|upstream| &*upstream.name);
-    if catalog::find(name).is_some() {
-        if skipped.insert(name.to_owned()) {
-            let message = format!("`{name}` is not configured; its endpoints are skipped");
-            let account = tables.upstreams.values().find(|upstream| upstream.provider.as_deref() == Some(name));
-            let hint = account.map_or_else(
-                || format!("to use it, add [upstreams.{name}] with provider = \"{name}\" and keys"),
-                |upstream| format!("the upstream `{}` is an account of this provider", upstream.name),
-            );
-            context.report.push(Diagnostic::note(place, message).hint(hint));
-        }
-        return;
-    }
-    let diagnostic = Diagnostic::error(place, format!("there is no upstream and no provider called `{name}`"));
-    let known = upstreams.chain(catalog::PROVIDERS.iter().map(|entry| entry.name));
-    context.report.push(match nearest(name, known) {
-        Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
-        None => diagnostic.hint(format!("add [upstreams.{name}] to the configuration")),
-    });
 }
 
 fn handicap(entry: &Entry, exchange: &Exchange, context: &Context<'_>) -> Handicap {

@@ -1,5 +1,7 @@
 //! Secrets: from where they are said to be to what they are. No message here ever holds one.
 
+use secrecy::ExposeSecret;
+
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::model::Secret;
 use crate::policy::raw::keys::KeySource;
@@ -9,33 +11,12 @@ use super::Context;
 
 /// The secret that `source` stands for.
 pub(super) fn resolve(source: &At<KeySource>, context: &Context<'_>) -> Option<Secret> {
-    use secrecy::ExposeSecret;
+    let text = read(source, context)?;
+    let text = text.trim();
+    let what = describe(&source.value);
     let refuse = |message: String, hint: &str| {
         context.report.push(Diagnostic::error(&source.place, message).hint(hint));
     };
-    let text = match &source.value {
-        KeySource::Env(name) => match context.inputs.variable(name) {
-            Some(text) => text,
-            None => {
-                refuse(format!("the variable `{name}` is not set"), "set it in the environment of the process");
-                return None;
-            }
-        },
-        KeySource::File(path) => match context.inputs.read(&context.folder.join(path)) {
-            Ok(text) => text,
-            Err(error) => {
-                refuse(format!("`{path}` cannot be read: {error}"), "paths are relative to this file");
-                return None;
-            }
-        },
-        KeySource::Literal(secret) => {
-            let hint = "write \"env:NAME\" or \"file:PATH\", and keep secrets out of configuration files";
-            context.report.push(Diagnostic::warning(&source.place, "a secret stands in this file").hint(hint));
-            secret.0.expose_secret().to_owned()
-        }
-    };
-    let text = text.trim();
-    let what = describe(&source.value);
     if text.is_empty() {
         refuse(format!("{what} is empty"), "put the key there, or remove the entry");
         return None;
@@ -45,6 +26,31 @@ pub(super) fn resolve(source: &At<KeySource>, context: &Context<'_>) -> Option<S
         return None;
     }
     Some(Secret(text.to_owned().into()))
+}
+
+fn read(source: &At<KeySource>, context: &Context<'_>) -> Option<String> {
+    let refuse = |message: String, hint: &str| {
+        context.report.push(Diagnostic::error(&source.place, message).hint(hint));
+    };
+    match &source.value {
+        KeySource::Env(name) => {
+            let text = context.inputs.variable(name);
+            if text.is_none() {
+                refuse(format!("the variable `{name}` is not set"), "set it in the environment of the process");
+            }
+            text
+        }
+        KeySource::File(path) => {
+            let missing =
+                |error| refuse(format!("`{path}` cannot be read: {error}"), "paths are relative to this file");
+            context.inputs.read(&context.folder.join(path)).map_err(missing).ok()
+        }
+        KeySource::Literal(secret) => {
+            let hint = "write \"env:NAME\" or \"file:PATH\", and keep secrets out of configuration files";
+            context.report.push(Diagnostic::warning(&source.place, "a secret stands in this file").hint(hint));
+            Some(secret.0.expose_secret().to_owned())
+        }
+    }
 }
 
 /// The name that a key has when it is given none: its variable's or its file's, never its secret.

@@ -7,6 +7,7 @@ use crate::policy::diagnostic::Diagnostic;
 use crate::policy::model::{AccessLog, Server};
 use crate::policy::raw::config::Tenant;
 use crate::policy::raw::server::{Openness, Server as RawServer};
+use crate::policy::source::At;
 
 use super::{Context, secrets};
 
@@ -39,18 +40,16 @@ pub(super) fn compile(raw: &RawServer, tenants: &[Tenant], context: &Context<'_>
 }
 
 fn check_reach(raw: &RawServer, tenants: &[Tenant], context: &Context<'_>) {
-    if let Some(at) = raw.listen.as_ref().filter(|at| !at.value.ip().is_loopback()) {
-        if tenants.is_empty() && raw.openness == Openness::Closed {
-            let message = "beyond loopback anybody could spend your money: there are no tenants";
-            let hint = "add [[tenants]] with keys, or say `open = true` if the network in front of it decides";
-            context.report.push(Diagnostic::error(&at.place, message).hint(hint));
-        }
+    let beyond_loopback = |at: &&At<SocketAddr>| !at.value.ip().is_loopback();
+    let unprotected = tenants.is_empty() && raw.openness == Openness::Closed;
+    if let Some(at) = raw.listen.as_ref().filter(beyond_loopback).filter(|_| unprotected) {
+        let message = "beyond loopback anybody could spend your money: there are no tenants";
+        let hint = "add [[tenants]] with keys, or say `open = true` if the network in front of it decides";
+        context.report.push(Diagnostic::error(&at.place, message).hint(hint));
     }
-    if let Some(at) = raw.admin.as_ref().filter(|at| !at.value.ip().is_loopback()) {
-        if raw.admin_token.is_none() {
-            let message = "without a token only /metrics, /healthz and /readyz answer beyond loopback";
-            let hint = "set `admin_token = \"env:FAREGATE_ADMIN_TOKEN\"` to reach the rest";
-            context.report.push(Diagnostic::warning(&at.place, message).hint(hint));
-        }
+    if let Some(at) = raw.admin.as_ref().filter(beyond_loopback).filter(|_| raw.admin_token.is_none()) {
+        let message = "without a token only /metrics, /healthz and /readyz answer beyond loopback";
+        let hint = "set `admin_token = \"env:FAREGATE_ADMIN_TOKEN\"` to reach the rest";
+        context.report.push(Diagnostic::warning(&at.place, message).hint(hint));
     }
 }

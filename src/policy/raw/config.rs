@@ -2,9 +2,10 @@
 
 use crate::policy::decimal::Decimal;
 use crate::policy::diagnostic::{Diagnostic, Diagnostics};
+use crate::policy::fields::{Document, Fields};
 use crate::policy::money::is_currency;
 use crate::policy::quantity::QuantityError;
-use crate::policy::read::{Document, Fields, Node, texts, word};
+use crate::policy::read::{Node, texts, word};
 use crate::policy::source::At;
 
 use super::keys::{self, KeySource};
@@ -71,7 +72,8 @@ fn rate(currency: At<String>, node: &Node<'_>) -> Option<Rate> {
 fn positive(text: &str) -> Result<Decimal, QuantityError> {
     let expected = "a decimal number of dollars such as \"0.1395\"";
     let found = text.to_owned();
-    let number = Decimal::parse(text.trim()).ok_or(QuantityError::Malformed { expected, found: found.clone() })?;
+    let number =
+        Decimal::parse(text.trim()).ok_or_else(|| QuantityError::Malformed { expected, found: found.clone() })?;
     if number.is_zero() {
         return Err(QuantityError::Range { found, fault: "not a rate: a currency is worth something" });
     }

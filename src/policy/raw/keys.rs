@@ -1,8 +1,9 @@
 //! Keys as written: where they come from, never what they are (but for `literal:`, which is wrapped at once).
 
+use crate::policy::fields::Fields;
 use crate::policy::glob::Glob;
 use crate::policy::model::Secret;
-use crate::policy::read::{Fields, Node, not_supported_yet, word};
+use crate::policy::read::{Node, not_supported_yet, word};
 use crate::policy::secrecy::is_variable;
 use crate::policy::source::At;
 

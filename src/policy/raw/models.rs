@@ -1,9 +1,10 @@
 //! A model's table: price, lengths, capabilities, limits. The catalogue and a user's upstream use the same form.
 
 use crate::engine::{Capabilities, Limits};
+use crate::policy::fields::{Fields, Spoiled};
 use crate::policy::money::{Money, money};
 use crate::policy::nearest::advice;
-use crate::policy::read::{Fields, Node, Spoiled, count, word};
+use crate::policy::read::{Node, count, word};
 use crate::policy::source::{At, Place};
 use crate::units::Tokens;
 

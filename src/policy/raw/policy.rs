@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::policy::diagnostic::Diagnostics;
+use crate::policy::fields::{Document, Fields};
 use crate::policy::money::{Money, money};
 use crate::policy::nearest::advice;
 use crate::policy::quantity::{percentage, rate};
-use crate::policy::read::{Document, Fields, Node, count, not_supported_yet, texts, word};
+use crate::policy::read::{Node, count, not_supported_yet, texts, word};
 use crate::policy::source::At;
 use crate::units::Share;
 
@@ -150,9 +151,18 @@ fn defaults(node: &Node<'_>) -> Option<Defaults> {
 /// Reads `require`.
 pub(crate) fn require(node: &Node<'_>) -> Option<Require> {
     node.fields(|fields| Require {
-        regions: fields.get("regions", texts),
+        regions: fields.get("regions", regions),
         tags: fields.get("tags", super::upstreams::words).unwrap_or_default(),
     })
+}
+
+fn regions(node: &Node<'_>) -> Option<Vec<At<String>>> {
+    let regions = texts(node)?;
+    if regions.is_empty() {
+        node.error("an empty list requires nothing", Some("leave it out, or name regions".to_owned()));
+        return None;
+    }
+    Some(regions)
 }
 
 fn max_price(node: &Node<'_>) -> Option<MaxPrice> {

@@ -1,8 +1,9 @@
 //! A provider's file in the catalogue.
 
 use crate::policy::diagnostic::Diagnostics;
+use crate::policy::fields::{Document, Fields};
 use crate::policy::model::BaseUrl;
-use crate::policy::read::{Document, Fields, Node, word};
+use crate::policy::read::{Node, word};
 use crate::policy::source::At;
 
 use super::models::{Model, model};

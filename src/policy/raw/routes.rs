@@ -1,9 +1,10 @@
 //! One of `[[routes]]`: names, and the cluster that serves them.
 
 use crate::policy::diagnostic::Diagnostic;
+use crate::policy::fields::Fields;
 use crate::policy::money::{Money, money};
 use crate::policy::quantity::percentage;
-use crate::policy::read::{Fields, Node, not_supported_yet, texts, word};
+use crate::policy::read::{Node, not_supported_yet, texts, word};
 use crate::policy::source::At;
 use crate::units::Share;
 

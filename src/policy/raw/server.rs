@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::policy::fields::Fields;
 use crate::policy::model::AccessLog;
 use crate::policy::quantity::{QuantityError, duration, size};
-use crate::policy::read::{Fields, Node, count};
+use crate::policy::read::{Node, count};
 use crate::policy::source::At;
 
 use super::keys::{self, KeySource};
@@ -48,11 +49,21 @@ pub(crate) fn server(node: &Node<'_>) -> Option<Server> {
             header_timeout: time(fields, "header_timeout"),
             body_timeout: time(fields, "body_timeout"),
             drain: fields.get("drain", |node| node.quantity(duration)),
-            workers: fields.get("workers", |node| usize::try_from(count(node)?).ok()),
+            workers: fields.get("workers", workers),
             access_log: fields
                 .get("access_log", |node| node.choice(&[("stdout", AccessLog::Stdout), ("off", AccessLog::Off)])),
         }
     })
+}
+
+fn workers(node: &Node<'_>) -> Option<usize> {
+    const MOST: u64 = 1_024;
+    let count = count(node)?;
+    let workers = usize::try_from(count).ok().filter(|_| count <= MOST);
+    if workers.is_none() {
+        node.error(format!("`{count}` workers are more than the {MOST} that are possible"), None);
+    }
+    workers
 }
 
 fn openness(node: &Node<'_>) -> Option<Openness> {

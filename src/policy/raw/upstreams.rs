@@ -2,8 +2,9 @@
 
 use crate::engine::Limits;
 use crate::policy::diagnostic::Diagnostic;
+use crate::policy::fields::{Fields, Spoiled};
 use crate::policy::model::BaseUrl;
-use crate::policy::read::{Fields, Node, Spoiled, not_supported_yet, word};
+use crate::policy::read::{Node, not_supported_yet, word};
 use crate::policy::source::{At, Place};
 
 use super::keys::{self, Key};
@@ -70,7 +71,7 @@ pub(crate) fn words(node: &Node<'_>) -> Option<Vec<String>> {
     node.list(word)
 }
 
-/// The wire format. Only OpenAI's is spoken so far; it is also what is meant when nothing is said.
+/// The wire format. Only `openai` is spoken so far; it is also what is meant when nothing is said.
 pub(crate) fn dialect(node: &Node<'_>) -> Option<()> {
     const LATER: [&str; 4] = ["anthropic", "gemini", "azure", "bedrock"];
     match node.text()?.as_str() {

@@ -1,0 +1,175 @@
+//! `faregate check FILE…`: are these files usable, and what would they do? Reads and prints; runs nothing.
+//!
+//! The files go through the very code that `serve` loads them with, so what passes here starts there (given the same
+//! environment), and what is refused there is refused here with the same words.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::policy::{Diagnostic, Format, Loaded, Severity, Sources, is_policy, load, load_policy, render};
+
+use super::resolve::Resolved;
+
+/// Whether to print what the files come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resolve {
+    /// Mistakes only.
+    #[default]
+    No,
+    /// Routes, tiers, endpoints, prices, and what is excluded, too.
+    Yes,
+}
+
+/// What a command prints, and how it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckOutcome {
+    /// The whole output.
+    pub stdout: String,
+    /// 0: fine; 2: invalid.
+    pub exit_code: u8,
+}
+
+/// Checks each of `files`: a policy against the configuration `config`, or else the catalogue; a configuration with
+/// the policy that it names.
+pub fn check(
+    files: &[PathBuf],
+    config: Option<&Path>,
+    format: Format,
+    resolve: Resolve,
+    sources: &Sources<'_>,
+) -> CheckOutcome {
+    let mut stdout = String::new();
+    let mut exit_code = 0;
+    for file in files {
+        let loaded = load_any(file, config, sources);
+        stdout.push_str(&render(&loaded.diagnostics, format));
+        match format {
+            Format::Plain => stdout.push_str(&verdict(file, &loaded)),
+            Format::Json => {}
+        }
+        match (&loaded.model, resolve) {
+            (None, _) => exit_code = 2,
+            (Some(_), Resolve::No) => {}
+            (Some(model), Resolve::Yes) => stdout.push_str(&Resolved::new(model).written(format)),
+        }
+    }
+    CheckOutcome { stdout, exit_code }
+}
+
+fn load_any(file: &Path, config: Option<&Path>, sources: &Sources<'_>) -> Loaded {
+    match (sources.read)(file) {
+        Ok(text) if is_policy(&text) => load_policy(file, config, sources),
+        // An unreadable file is reported by the load itself.
+        Ok(_) | Err(_) => load(file, sources),
+    }
+}
+
+fn verdict(file: &Path, loaded: &Loaded) -> String {
+    let mut line = format!("{}: ", file.display());
+    let count = |severity| loaded.diagnostics.iter().filter(|one: &&Diagnostic| one.severity == severity).count();
+    let counts =
+        [(count(Severity::Error), "error"), (count(Severity::Warning), "warning"), (count(Severity::Note), "note")];
+    let some = counts.iter().filter(|(count, _)| *count > 0);
+    let parts = some.map(|(count, what)| format!("{count} {what}{}", if *count == 1 { "" } else { "s" }));
+    let parts = parts.collect::<Vec<_>>().join(", ");
+    let state = if loaded.model.is_some() { "ok" } else { "invalid" };
+    let written = if parts.is_empty() { writeln!(line, "{state}") } else { writeln!(line, "{state} ({parts})") };
+    debug_assert!(written.is_ok(), "writing to a string does not fail");
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    fn run(
+        files: &[(&str, &str)],
+        checked: &str,
+        config: Option<&str>,
+        format: Format,
+        resolve: Resolve,
+    ) -> CheckOutcome {
+        let env = |name: &str| (name == "ZHIPU_API_KEY").then(|| "zhipu-secret".to_owned());
+        let read = |path: &Path| {
+            let found = files.iter().find(|(name, _)| Path::new(name) == path);
+            found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| "no such file".to_owned())
+        };
+        let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_795_400_000);
+        let sources = Sources { env: &env, read: &read, now };
+        check(&[checked.into()], config.map(Path::new), format, resolve, &sources)
+    }
+
+    const CONFIG: &str = r#"
+        policy = "p.toml"
+        [upstreams.zhipu]
+        provider = "zhipu"
+        keys = ["env:ZHIPU_API_KEY"]
+        [upstreams.house]
+        base_url = "http://127.0.0.1:8000/v1"
+        [upstreams.house.models.small]
+        price = { input = "0.10 USD", output = "0.30 USD" }
+        [upstreams.house.models.unpriced]
+    "#;
+    const POLICY: &str = r#"
+        [defaults]
+        unlisted = "refuse"
+        [[routes]]
+        name = "chat"
+        models = ["gpt-4o"]
+        cluster = [["zhipu/glm-5.3", { endpoint = "house/small", handicap = "10%" }], ["house/unpriced", "openai/gpt-4o"]]
+    "#;
+
+    #[test]
+    fn a_resolved_check_shows_tiers_prices_and_what_is_excluded() {
+        let files = [("f.toml", CONFIG), ("p.toml", POLICY)];
+        let outcome = run(&files, "f.toml", None, Format::Plain, Resolve::Yes);
+        insta::assert_snapshot!(outcome.stdout);
+        assert_eq!(outcome.exit_code, 0);
+    }
+
+    #[test]
+    fn models_that_can_be_named_directly_are_listed_with_their_prices() {
+        let house = CONFIG.split_once("[upstreams.house]").unwrap().1;
+        let config = format!("policy = \"p.toml\"\n[upstreams.house]{house}");
+        let files = [("f.toml", config.as_str()), ("p.toml", "[defaults]\nunknown_price = \"last_resort\"")];
+        let outcome = run(&files, "f.toml", None, Format::Plain, Resolve::Yes);
+        insta::assert_snapshot!(outcome.stdout, @r"
+        f.toml: ok
+
+        policy: p.toml
+
+        models named directly
+          endpoint               input     output  one second in output tokens
+            house/small            0.1        0.3  667
+            house/unpriced     unknown    unknown  -
+        ");
+    }
+
+    #[test]
+    fn a_policy_is_checked_against_the_catalogue_unless_a_configuration_is_given() {
+        let files = [("f.toml", CONFIG), ("p.toml", POLICY)];
+        let alone = run(&files, "p.toml", None, Format::Plain, Resolve::No);
+        assert!(alone.stdout.contains("no upstream and no provider called `house`"), "{}", alone.stdout);
+        assert_eq!(alone.exit_code, 2);
+        let with = run(&files, "p.toml", Some("f.toml"), Format::Plain, Resolve::No);
+        assert_eq!((with.exit_code, with.stdout.lines().last()), (0, Some("p.toml: ok (1 note)")), "{}", with.stdout);
+    }
+
+    #[test]
+    fn json_is_one_object_per_line() {
+        let files = [("f.toml", CONFIG), ("p.toml", POLICY)];
+        let outcome = run(&files, "f.toml", None, Format::Json, Resolve::Yes);
+        let lines = outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
+        let lines = lines.collect::<Vec<serde_json::Value>>();
+        assert_eq!(lines[0]["severity"], "note");
+        assert_eq!(lines[1]["routes"][0]["tiers"][0][0]["endpoint"], "zhipu/glm-5.3#ZHIPU_API_KEY");
+    }
+
+    #[test]
+    fn a_missing_file_is_invalid() {
+        let outcome = run(&[], "f.toml", None, Format::Plain, Resolve::No);
+        assert_eq!(outcome.exit_code, 2);
+        assert_eq!(outcome.stdout, "error: `f.toml` cannot be read: no such file\n\nf.toml: invalid (1 error)\n");
+    }
+}

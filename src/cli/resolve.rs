@@ -1,0 +1,203 @@
+//! What a model comes to, for people and tools: routes, tiers, endpoints, prices in dollars, and who is left out.
+//!
+//! Made from the compiled model and nothing else, so that it shows what is served by, not what a file seems to say.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::engine::Handicap;
+use crate::ids::EndpointIx;
+use crate::policy::Format;
+use crate::policy::model::{Candidate, Model, Route};
+use crate::units::{PicoUsd, PricePerMtok, round_to_u64};
+
+/// The name that implied routes share.
+const UNLISTED: &str = "unlisted";
+
+/// The whole of it.
+#[derive(Debug, Serialize)]
+pub(super) struct Resolved {
+    policy: String,
+    routes: Vec<ResolvedRoute>,
+    never_chosen: Vec<Left>,
+}
+
+#[derive(Debug, Serialize)]
+struct ResolvedRoute {
+    name: String,
+    models: Vec<String>,
+    value_of_second_usd: f64,
+    tiers: Vec<Vec<Listed>>,
+    excluded: Vec<Left>,
+}
+
+#[derive(Debug, Serialize)]
+struct Listed {
+    endpoint: String,
+    #[serde(rename = "input_usd_per_mtok")]
+    input: Option<String>,
+    #[serde(rename = "output_usd_per_mtok")]
+    output: Option<String>,
+    /// How many output tokens one second of waiting is worth; `None` where they are free or unpriced.
+    second_in_output_tokens: Option<u64>,
+    handicap: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Left {
+    endpoint: String,
+    reason: String,
+}
+
+impl Resolved {
+    /// What `model` comes to.
+    pub(super) fn new(model: &Model) -> Self {
+        let routes = model.routes.values().filter(|route| named_for_people(route, model));
+        Self {
+            policy: model.policy_source.clone(),
+            routes: routes.map(|route| ResolvedRoute::new(route, model)).collect(),
+            never_chosen: never_chosen(model),
+        }
+    }
+
+    /// As text, or as one line of JSON.
+    pub(super) fn written(&self, format: Format) -> String {
+        match format {
+            Format::Json => serde_json::to_string(self).map_or_else(|error| error.to_string(), |json| json + "\n"),
+            Format::Plain => self.plain(),
+        }
+    }
+
+    fn plain(&self) -> String {
+        let mut text = format!("\npolicy: {}\n", self.policy);
+        let names = self.routes.iter().flat_map(|route| route.tiers.iter().flatten()).map(|one| one.endpoint.len());
+        let width = names.max().unwrap_or_default();
+        let (named, direct) = self.routes.iter().partition::<Vec<_>, _>(|route| route.name != UNLISTED);
+        for route in named {
+            route.plain(width, &mut text);
+        }
+        if !direct.is_empty() {
+            line(&mut text, "\nmodels named directly");
+            header("  endpoint", width, &mut text);
+        }
+        for one in direct.iter().flat_map(|route| route.tiers.iter().flatten()) {
+            one.plain(width, &mut text);
+        }
+        if !self.never_chosen.is_empty() {
+            line(&mut text, "\nnever chosen");
+            left(&self.never_chosen, &mut text);
+        }
+        text
+    }
+}
+
+/// Implied routes come in three spellings of the same thing; people are shown the plain model name only.
+fn named_for_people(route: &Route, model: &Model) -> bool {
+    let [only] = route.models.as_slice() else { return true };
+    let tiers = route.tiers.iter().flatten().map(|candidate| candidate.endpoint);
+    let all = tiers.chain(route.excluded.iter().map(|one| one.endpoint));
+    &*route.name != UNLISTED || all.into_iter().any(|endpoint| &*model.endpoints[endpoint].model == only.as_str())
+}
+
+impl ResolvedRoute {
+    fn new(route: &Route, model: &Model) -> Self {
+        let second = route.objective.value_of_second.0;
+        let tier = |tier: &Vec<Candidate>| tier.iter().map(|one| Listed::new(one, second, model)).collect();
+        let excluded = route.excluded.iter();
+        Self {
+            name: route.name.to_string(),
+            models: route.models.clone(),
+            value_of_second_usd: second,
+            tiers: route.tiers.iter().map(tier).collect(),
+            excluded: excluded.map(|one| Left::new(one.endpoint, &one.reason, model)).collect(),
+        }
+    }
+
+    fn plain(&self, width: usize, text: &mut String) {
+        line(text, &format!("\nroute {} <- {}", self.name, self.models.join(", ")));
+        line(text, &format!("  one second is worth {} USD", self.value_of_second_usd));
+        if self.tiers.is_empty() {
+            line(text, "  no active endpoint");
+        }
+        for (index, tier) in self.tiers.iter().enumerate() {
+            header(&format!("  tier {}", index + 1), width, text);
+            for one in tier {
+                one.plain(width, text);
+            }
+        }
+        if !self.excluded.is_empty() {
+            line(text, "  excluded");
+            left(&self.excluded, text);
+        }
+    }
+}
+
+impl Listed {
+    fn new(candidate: &Candidate, second: f64, model: &Model) -> Self {
+        let endpoint = &model.endpoints[candidate.endpoint];
+        let price = endpoint.price.as_deref();
+        let per_token = price.map(|price| price.output.as_dollars().0 / 1e6).filter(|dollars| *dollars > 0.0);
+        let handicap = match candidate.handicap {
+            Handicap::None => None,
+            Handicap::Share(share) => Some(format!("{}%", share.0 * 100.0)),
+            Handicap::Amount(amount) => Some(format!("{amount} USD")),
+        };
+        Self {
+            endpoint: endpoint.id.to_string(),
+            input: price.map(|price| dollars(price.input)),
+            output: price.map(|price| dollars(price.output)),
+            second_in_output_tokens: per_token.map(|dollars| round_to_u64(second / dollars)),
+            handicap,
+        }
+    }
+
+    fn plain(&self, width: usize, text: &mut String) {
+        let shown = |price: &Option<String>| price.clone().unwrap_or_else(|| "unknown".to_owned());
+        let tokens = self.second_in_output_tokens.map_or_else(|| "-".to_owned(), |tokens| tokens.to_string());
+        let handicap = self.handicap.as_ref().map_or_else(String::new, |one| format!("  (handicap {one})"));
+        let (name, input, output) = (&self.endpoint, shown(&self.input), shown(&self.output));
+        line(text, &format!("    {name:width$}  {input:>10} {output:>10}  {tokens}{handicap}"));
+    }
+}
+
+impl Left {
+    fn new(endpoint: EndpointIx, reason: &str, model: &Model) -> Self {
+        Self { endpoint: model.endpoints[endpoint].id.to_string(), reason: reason.to_owned() }
+    }
+}
+
+/// Endpoints in no tier of any route.
+fn never_chosen(model: &Model) -> Vec<Left> {
+    let active = |endpoint| {
+        let mut candidates = model.routes.values().flat_map(|route| route.tiers.iter().flatten());
+        candidates.any(|candidate| candidate.endpoint == endpoint)
+    };
+    let reason = |endpoint| {
+        let mut excluded = model.routes.values().flat_map(|route| &route.excluded);
+        let found = excluded.find(|one| one.endpoint == endpoint);
+        found.map_or("no route lists it, and models that no route lists are refused", |one| one.reason.as_str())
+    };
+    let endpoints = model.endpoints.iter().map(|(ix, _)| ix).filter(|ix| !active(*ix));
+    endpoints.map(|ix| Left::new(ix, reason(ix), model)).collect()
+}
+
+fn header(title: &str, width: usize, text: &mut String) {
+    let (input, output, second) = ("input", "output", "one second in output tokens");
+    line(text, &format!("{title:w$}  {input:>10} {output:>10}  {second}", w = width + 4));
+}
+
+fn left(all: &[Left], text: &mut String) {
+    for one in all {
+        line(text, &format!("    {}: {}", one.endpoint, one.reason));
+    }
+}
+
+fn dollars(price: PricePerMtok) -> String {
+    PicoUsd(price.0.saturating_mul(1_000_000)).to_string()
+}
+
+fn line(text: &mut String, content: &str) {
+    let written = writeln!(text, "{content}");
+    debug_assert!(written.is_ok(), "writing to a string does not fail");
+}

@@ -1,0 +1,182 @@
+//! Clusters: from the names of endpoints to tiers of them, with what the policy excludes set aside.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use crate::catalog;
+use crate::ids::{EndpointIx, UpstreamIx};
+use crate::policy::diagnostic::Diagnostic;
+use crate::policy::model::{Candidate, Excluded};
+use crate::policy::nearest::nearest;
+use crate::policy::raw::provider::Provider;
+use crate::policy::raw::routes::Entry;
+use crate::policy::source::Place;
+
+use super::Context;
+use super::endpoints::Tables;
+use super::rules::{Rules, Verdict};
+
+/// A cluster in the making.
+#[derive(Default)]
+pub(super) struct Cluster {
+    tiers: Vec<Vec<Candidate>>,
+    last_resort: Vec<Candidate>,
+    pub(super) excluded: Vec<Excluded>,
+}
+
+impl Cluster {
+    /// Begins the next tier.
+    pub(super) fn next_tier(&mut self) {
+        self.tiers.push(Vec::new());
+    }
+
+    /// Whether an endpoint has a place here, or is excluded.
+    pub(super) fn has(&self, endpoint: EndpointIx) -> bool {
+        let active = self.tiers.iter().flatten().chain(&self.last_resort).map(|one| one.endpoint);
+        active.chain(self.excluded.iter().map(|one| one.endpoint)).any(|known| known == endpoint)
+    }
+
+    /// Whether nobody may serve.
+    pub(super) fn is_empty(&self) -> bool {
+        self.last_resort.is_empty() && self.tiers.iter().all(Vec::is_empty)
+    }
+
+    /// Puts an endpoint where the rules want it, unless it has a place already.
+    pub(super) fn add(&mut self, candidate: Candidate, rules: &Rules, tables: &Tables) {
+        if self.has(candidate.endpoint) {
+            return;
+        }
+        let endpoint = &tables.endpoints[candidate.endpoint];
+        match rules.judge(endpoint, &tables.upstreams[endpoint.upstream]) {
+            Verdict::Allowed => {
+                if let Some(tier) = self.tiers.last_mut() {
+                    tier.push(candidate);
+                }
+            }
+            Verdict::LastResort => self.last_resort.push(candidate),
+            Verdict::Excluded(reason) => self.excluded.push(Excluded { endpoint: candidate.endpoint, reason }),
+        }
+    }
+
+    /// The tiers that have somebody in them, the last resort at the end, and the excluded.
+    pub(super) fn finish(self) -> (Vec<Vec<Candidate>>, Vec<Excluded>) {
+        let tiers = self.tiers.into_iter().chain([self.last_resort]).filter(|tier| !tier.is_empty()).collect();
+        (tiers, self.excluded)
+    }
+}
+
+/// Resolves the names in clusters.
+pub(super) struct Resolver<'a> {
+    tables: &'a Tables,
+    context: &'a Context<'a>,
+    /// Providers without an account that have been mentioned already.
+    skipped: RefCell<HashSet<String>>,
+}
+
+/// `upstream/model#key`, taken apart.
+#[derive(Clone, Copy)]
+struct Named<'e> {
+    upstream: &'e str,
+    model: &'e str,
+    key: Option<&'e str>,
+    place: &'e Place,
+}
+
+impl<'e> Named<'e> {
+    fn new(entry: &'e Entry) -> Self {
+        let text = entry.endpoint.value.as_str();
+        let (upstream, rest) = text.split_once('/').unwrap_or((text, ""));
+        let (model, key) = rest.split_once('#').map_or((rest, None), |(model, key)| (model, Some(key)));
+        Self { upstream, model, key, place: &entry.endpoint.place }
+    }
+}
+
+impl<'a> Resolver<'a> {
+    pub(super) fn new(tables: &'a Tables, context: &'a Context<'a>) -> Self {
+        Self { tables, context, skipped: RefCell::default() }
+    }
+
+    fn report(&self, diagnostic: Diagnostic) {
+        self.context.report.push(diagnostic);
+    }
+
+    /// The endpoints that an entry names; none for a provider that is not configured, or a name that is wrong.
+    pub(super) fn endpoints(&self, entry: &Entry) -> Vec<EndpointIx> {
+        let named = Named::new(entry);
+        if self.tables.broken.contains(named.upstream) {
+            return Vec::new();
+        }
+        let Some(upstream) = self.tables.upstream(named.upstream) else {
+            match self.context.providers.find(named.upstream) {
+                Some(provider) => self.not_configured(named, &provider),
+                None => self.unknown_upstream(named),
+            }
+            return Vec::new();
+        };
+        if let Some(reason) = self.tables.absent.get(&format!("{}/{}", named.upstream, named.model)) {
+            let message = format!("`{}/{}` is skipped: {reason}", named.upstream, named.model);
+            self.report(Diagnostic::note(named.place, message));
+            return Vec::new();
+        }
+        let of_model = self.tables.of(upstream).filter(|(_, endpoint)| &*endpoint.model == named.model);
+        let of_model = of_model.map(|(ix, _)| ix).collect::<Vec<_>>();
+        if of_model.is_empty() {
+            self.unknown_model(named, upstream);
+        }
+        match named.key {
+            Some(key) if !of_model.is_empty() => self.with_key(named, key, &of_model),
+            Some(_) | None => of_model,
+        }
+    }
+
+    fn with_key(&self, named: Named<'_>, key: &str, of_model: &[EndpointIx]) -> Vec<EndpointIx> {
+        let name_of = |endpoint: &EndpointIx| self.tables.keys[self.tables.endpoints[*endpoint].key].name.as_deref();
+        let found = of_model.iter().copied().filter(|ix| name_of(ix) == Some(key)).collect::<Vec<_>>();
+        if found.is_empty() {
+            let known = of_model.iter().filter_map(name_of).collect::<Vec<_>>().join(", ");
+            let hint = if known.is_empty() { "it has none".to_owned() } else { format!("it has: {known}") };
+            let message = format!("`{}/{}` has no key called `{key}`", named.upstream, named.model);
+            self.report(Diagnostic::error(named.place, message).hint(hint));
+        }
+        found
+    }
+
+    fn unknown_model(&self, Named { upstream: name, model, place, .. }: Named<'_>, upstream: UpstreamIx) {
+        let near = nearest(model, self.tables.of(upstream).map(|(_, endpoint)| &*endpoint.model));
+        let hint = near.map_or_else(
+            || format!("declare it: [upstreams.{name}.models.\"{model}\"]"),
+            |near| format!("did you mean `{name}/{near}`?"),
+        );
+        self.report(Diagnostic::error(place, format!("the upstream `{name}` has no model `{model}`")).hint(hint));
+    }
+
+    /// A provider of the catalogue without an account: a note, once. A model that it does not list: a warning, since an
+    /// upstream of that name may declare it elsewhere.
+    fn not_configured(&self, Named { upstream: name, model, place, .. }: Named<'_>, provider: &Provider) {
+        let mut listed = provider.hosts.iter().flat_map(|host| &host.models).map(|one| one.name.value.as_str());
+        if !listed.clone().any(|one| one == model) {
+            let message = format!("`{name}` is not configured, and the catalogue does not list its model `{model}`");
+            let near = nearest(model, &mut listed).map(|near| format!("did you mean `{name}/{near}`?"));
+            self.report(Diagnostic::warning(place, message).hint(near.unwrap_or_else(|| "it is skipped".to_owned())));
+        } else if self.skipped.borrow_mut().insert(name.to_owned()) {
+            let message = format!("`{name}` is not configured; its endpoints are skipped");
+            let mut upstreams = self.tables.upstreams.values();
+            let hint = upstreams.find(|upstream| upstream.provider.as_deref() == Some(name)).map_or_else(
+                || format!("to use it, add [upstreams.{name}] with provider = \"{name}\" and keys"),
+                |upstream| format!("the upstream `{}` is an account of this provider", upstream.name),
+            );
+            self.report(Diagnostic::note(place, message).hint(hint));
+        }
+    }
+
+    fn unknown_upstream(&self, Named { upstream: name, place, .. }: Named<'_>) {
+        let message = format!("there is no upstream and no provider called `{name}`");
+        let upstreams = self.tables.upstreams.values().map(|upstream| &*upstream.name);
+        let near = nearest(name, upstreams.chain(catalog::PROVIDERS.iter().map(|entry| entry.name)));
+        let hint = near.map_or_else(
+            || format!("add [upstreams.{name}] to the configuration"),
+            |near| format!("did you mean `{near}`?"),
+        );
+        self.report(Diagnostic::error(place, message).hint(hint));
+    }
+}

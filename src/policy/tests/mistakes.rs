@@ -1,0 +1,180 @@
+//! The usual mistakes, and what people are told.
+
+use super::{CONFIG, World};
+use crate::policy::Severity;
+
+fn complaints(config: &str, policy: &str) -> String {
+    World::new(config, policy).complaints()
+}
+
+#[test]
+fn all_mistakes_of_both_files_come_at_once() {
+    let config = r#"
+[server]
+lissten = "127.0.0.1:1"
+admin = "localhost"
+max_body = 32
+header_timeout = "10 sec"
+
+[upstreams.a]
+base_url = "a.example/v1"
+keys = ["KEY", { name = "k" }]
+limits = { rpm = 0, rpn = 5 }
+[upstreams.a.models.m]
+price = { input = "0.10", output = "0.30 EUR" }
+capabilities = ["tool"]
+context = "32k"
+
+[upstreams.b]
+provider = "zhipuu"
+"#;
+    let policy = r#"
+[objective]
+value_of_second = 0.0002
+spread = "one percent"
+
+[defaults]
+unlisted = "deny"
+timeouts = { conect = "1s" }
+
+[[routes]]
+models = ["x"]
+cluster = ["glm-5.3", ["zhipu/glm-5.3"]]
+"#;
+    insta::assert_snapshot!(complaints(config, policy));
+}
+
+#[test]
+fn names_that_lead_nowhere_are_reported_with_the_nearest() {
+    let policy = r#"
+[[routes]]
+name = "chat"
+models = ["gpt-4o", "gpt-4o*", "chat2"]
+cluster = ["a/m2", "a/m1#thrid", "zhipu/glm-5.3", "zihpu/glm-5.3", "b/m1"]
+[[routes]]
+name = "chat2"
+models = ["gpt-4o", "gpt-4o*", "*-mini"]
+cluster = ["openai/gpt-4o"]
+[[routes]]
+name = "unlisted"
+cluster = ["b/m1", "b/m1"]
+[[routes]]
+name = "chat"
+cluster = ["b/unpriced"]
+"#;
+    let config = format!("{CONFIG}\n[[tenants]]\nname = \"t\"\nkeys = [\"literal:abc\"]\nroutes = [\"chta\"]\n");
+    insta::assert_snapshot!(complaints(&config, policy));
+}
+
+#[test]
+fn every_syntax_error_is_reported_and_nothing_is_guessed_from_such_a_file() {
+    let config = "a = \nb = 5 5\n[server]\nlisten = \"127.0.0.1:1\nmax_body = [1\n";
+    let loaded = World::new(config, "[defaults").load();
+    let all = loaded.diagnostics.iter().all(|one| one.message.starts_with("not valid TOML"));
+    let lines = loaded.diagnostics.iter().filter_map(|one| one.location.as_ref()).map(|at| (&*at.file, at.line));
+    let lines = lines.collect::<std::collections::BTreeSet<_>>();
+    assert!(all && lines.len() >= 4 && lines.contains(&("etc/p.toml", 1)), "{:#?}", loaded.diagnostics);
+    assert!(loaded.model.is_none());
+}
+
+#[test]
+fn a_listener_beyond_loopback_needs_tenants_or_a_decision() {
+    let complaints = |text: &str| complaints(&format!("[server]\n{text}\n{CONFIG}"), "[defaults]");
+    let open = complaints("listen = \"0.0.0.0:3273\"");
+    assert!(open.contains("error: beyond loopback anybody could spend your money"), "{open}");
+    assert_eq!(complaints("listen = \"0.0.0.0:3273\"\nopen = true"), "");
+    let admin = complaints("admin = \"[::]:3274\"");
+    assert!(admin.contains("warning: without a token only /metrics, /healthz and /readyz answer"), "{admin}");
+    assert_eq!(complaints("admin = \"0.0.0.0:3274\"\nadmin_token = \"env:KEY\""), "");
+    assert_eq!(complaints("listen = \"[::1]:3273\""), "");
+}
+
+#[test]
+fn stale_and_unknown_exchange_rates_are_said() {
+    let mut world = World::new(CONFIG, "[defaults]");
+    world.now += std::time::Duration::from_hours(24 * 90);
+    let text = world.complaints();
+    assert!(text.starts_with("warning: the rate of CNY is 93 days old (2026-11-20), as built in"), "{text}");
+    let rate = "[exchange]\nEUR = { usd = \"1.1\", as_of = \"2026-01-01\" }\nJPY = { usd = \"0\", as_of = \"soon\" }\n";
+    let text =
+        complaints(&format!("{rate}{CONFIG}"), "[defaults]\nmax_price = { input = \"1 EUR\", output = \"1 GBP\" }");
+    assert!(text.contains("error: no exchange rate is known for `GBP`\n --> etc/p.toml:2:"), "{text}");
+    assert!(text.contains("error: `0` is not a rate: a currency is worth something"), "{text}");
+    assert!(text.contains("error: `soon` is not a date"), "{text}");
+}
+
+#[test]
+fn an_old_rate_that_nothing_needs_is_not_mentioned() {
+    let rate = "[exchange]\nEUR = { usd = \"1.1\", as_of = \"2025-01-01\" }\n";
+    assert_eq!(complaints(&format!("{rate}{CONFIG}"), "[defaults]"), "");
+}
+
+#[test]
+fn a_price_that_would_round_to_free_is_refused() {
+    let config = CONFIG.replace("8 CNY", "0.0000001 USD");
+    let text = complaints(&config, "[defaults]");
+    assert!(text.contains("it would round to nothing and count as free"), "{text}");
+}
+
+#[test]
+fn a_half_price_is_no_price() {
+    let config = CONFIG.replace(", output = \"2 USD\"", "");
+    let text = complaints(&config, "[defaults]");
+    assert!(text.contains("error: missing field `output`"), "{text}");
+}
+
+#[test]
+fn a_policy_in_the_place_of_a_configuration_is_said_to_be_one() {
+    let text = complaints("[objective]\nspread = \"1%\"\n", "[server]\nlisten = 1\n");
+    assert!(text.contains("error: `objective` does not belong here"), "{text}");
+    assert!(text.contains("= help: it belongs into the policy file that `policy` names"), "{text}");
+    assert!(text.contains("= help: it belongs into the configuration file"), "{text}");
+}
+
+#[test]
+fn an_upstream_of_a_provider_needs_keys_and_a_known_region() {
+    let text = complaints("[upstreams.dashscope]\nprovider = \"dashscope\"\nregion = \"mars\"\n", "");
+    assert!(text.contains("help: it has: cn, intl"), "{text}");
+    let text = complaints("[upstreams.zhipu]\nprovider = \"zhipu\"\n", "");
+    assert!(text.contains("error: missing field `keys`"), "{text}");
+    assert!(text.contains("write keys = [\"env:ZHIPU_API_KEY\"]"), "{text}");
+}
+
+#[test]
+fn a_route_without_active_endpoints_is_a_warning_that_says_why() {
+    let policy =
+        "[[routes]]\nname = \"r\"\ncluster = [\"openai/gpt-4o\"]\n[[routes]]\nname = \"s\"\ncluster = [\"b/unpriced\"]";
+    let loaded = World::new(CONFIG, policy).load();
+    assert!(loaded.model.is_some());
+    let warnings = loaded.diagnostics.iter().filter(|one| one.severity == Severity::Warning);
+    let hints = warnings.map(|one| one.hint.clone().unwrap_or_default()).collect::<Vec<_>>();
+    assert_eq!(
+        hints,
+        [
+            "configure one of the upstreams that it names",
+            "the policy excludes them all; the first: price unknown; the policy's unknown_price is \"exclude\""
+        ]
+    );
+}
+
+#[test]
+fn a_region_list_that_requires_nothing_is_refused() {
+    let text = complaints(CONFIG, "[defaults]\nrequire = { regions = [] }");
+    assert!(text.contains("error: an empty list requires nothing"), "{text}");
+}
+
+#[test]
+fn a_plain_text_address_with_keys_is_a_warning() {
+    let config = CONFIG.replace("https://a.example", "http://a.example");
+    let text = complaints(&config, "[defaults]");
+    assert!(text.contains("warning: keys would travel over the network in plain text"), "{text}");
+}
+
+#[test]
+fn a_wrong_key_raises_no_false_alarm_about_what_needs_it() {
+    let config = CONFIG.replace("\"env:KEY\", {", "\"KEY\", {").replace("env:OTHER", "env:GONE");
+    let policy = "[[routes]]\nname = \"r\"\ncluster = [\"a/m1#KEY\", \"a/m1#second\"]";
+    let loaded = World::new(&config, policy).load();
+    let messages = loaded.diagnostics.iter().map(|one| one.message.as_str()).collect::<Vec<_>>();
+    assert_eq!(messages, ["a key must say where it comes from", "the variable `GONE` is not set"]);
+}

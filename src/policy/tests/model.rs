@@ -1,0 +1,156 @@
+//! What correct files compile to.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{CONFIG, World, route, tiers};
+use crate::engine::Handicap;
+use crate::policy::{load_default, load_policy};
+use crate::units::{Dollars, PicoUsd, PricePerMtok, Share, Tokens};
+
+#[test]
+fn a_model_at_several_upstreams_is_one_tier_of_all_of_them() {
+    let model = World::new(CONFIG, "[defaults]").model();
+    assert_eq!(tiers(&model, "m1"), [["a/m1#KEY", "a/m1#second", "b/m1"]]);
+    assert_eq!(tiers(&model, "a/m1"), [["a/m1#KEY", "a/m1#second"]]);
+    assert_eq!(tiers(&model, "a/m1#second"), [["a/m1#second"]]);
+    assert_eq!(tiers(&model, "x1"), [["a/x1#KEY"]], "the second key may call m* only");
+    assert_eq!(&*route(&model, "m1").name, "unlisted");
+}
+
+#[test]
+fn exact_names_beat_globs_and_longer_globs_beat_shorter_and_listed_names_are_not_implied() {
+    let policy = r#"
+        [[routes]]
+        name = "any"
+        models = ["*"]
+        cluster = ["b/m1"]
+        [[routes]]
+        name = "m"
+        models = ["m*"]
+        cluster = ["a/m1"]
+        [[routes]]
+        name = "x"
+        models = ["x1"]
+        cluster = ["a/x1"]
+    "#;
+    let model = World::new(CONFIG, policy).model();
+    for (name, expected) in [("m1", "m"), ("mm", "m"), ("x1", "x"), ("a/m1#KEY", "any"), ("zzz", "any"), ("m", "m")] {
+        assert_eq!(&*route(&model, name).name, expected, "{name}");
+    }
+    assert_eq!(model.routes.len(), 3, "everything is listed, so nothing is implied");
+}
+
+#[test]
+fn prices_in_any_currency_become_whole_micro_dollars() {
+    let config = format!("[exchange]\nCNY = {{ usd = \"0.1395\", as_of = \"2026-11-20\" }}\n{CONFIG}");
+    let model = World::new(&config, "[defaults]").model();
+    let price = model.endpoints.values().next().unwrap().price.as_ref().unwrap();
+    assert_eq!((price.input, price.output), (PricePerMtok(1_116_000), PricePerMtok(3_906_000)));
+}
+
+#[test]
+fn a_route_overrides_what_it_names_and_inherits_the_rest() {
+    let policy = r#"
+        [objective]
+        value_of_second = "0.5 USD"
+        late_cost = "0.25 USD"
+        [defaults]
+        timeouts = { connect = "5s" }
+        retry = { attempts = 7 }
+        [[routes]]
+        name = "chat"
+        models = ["gpt-4o"]
+        cluster = [["a/m1#KEY", { endpoint = "b/m1", handicap = "0.002 USD" }], [{ endpoint = "a/x1", handicap = "10%" }]]
+        objective = { value_of_second = "0 USD", target_answer = "20s" }
+        timeouts = { idle = "3s" }
+        retry = { floor = "5/s" }
+    "#;
+    let model = World::new(CONFIG, policy).model();
+    let chat = route(&model, "gpt-4o");
+    assert_eq!((chat.objective.value_of_second, chat.objective.late_cost), (Dollars(0.0), Dollars(0.25)));
+    assert_eq!(chat.objective.target_answer, Some(Duration::from_secs(20)));
+    assert_eq!((chat.timeouts.connect, chat.timeouts.idle), (Duration::from_secs(5), Duration::from_secs(3)));
+    assert_eq!((chat.timeouts.first_token, chat.retry.attempts), (Duration::from_secs(10), 7));
+    assert_eq!(chat.retry.budget, Share(0.2));
+    assert_eq!(chat.tiers[0][1].handicap, Handicap::Amount(PicoUsd(2_000_000_000)));
+    assert_eq!(chat.tiers[1][0].handicap, Handicap::Share(Share(0.1)));
+    assert_eq!(route(&model, "m1").objective.value_of_second, Dollars(0.5));
+}
+
+#[test]
+fn a_users_model_extends_the_catalogues_field_by_field() {
+    let config = r#"
+        [upstreams.zhipu]
+        provider = "zhipu"
+        keys = ["env:KEY"]
+        limits = { rpm = 600 }
+        [upstreams.zhipu.models."glm-5.3"]
+        price = { output = "1 USD" }
+        limits = { concurrency = 10 }
+        [upstreams.zhipu.models.mine]
+        context = 5
+    "#;
+    let model = World::new(config, "[defaults]").model();
+    let find = |name: &str| model.endpoints.values().find(|one| &*one.model == name).unwrap();
+    let price = find("glm-5.3").price.as_ref().unwrap();
+    assert_eq!((price.input, price.output), (PricePerMtok(1_116_000), PricePerMtok(1_000_000)));
+    assert_eq!((find("glm-5.3").context, find("glm-5.3").limits.concurrency), (Some(Tokens(1_000_000)), Some(10)));
+    assert_eq!((find("mine").context, find("mine").price.is_none()), (Some(Tokens(5)), true));
+    assert_eq!(model.keys.values().next().unwrap().limits.requests_per_minute, Some(600));
+}
+
+#[test]
+fn the_usual_configuration_has_every_provider_whose_key_is_set() {
+    let mut world = World::new("", "");
+    world.variables = vec![("BIGMODEL_API_KEY", "k1"), ("OPENAI_API_KEY", "k2"), ("MOONSHOT_API_KEY", " ")];
+    let loaded = world.with(load_default);
+    let model = loaded.model.unwrap();
+    let names = model.upstreams.values().map(|one| &*one.name).collect::<Vec<_>>();
+    assert_eq!(names, ["openai", "zhipu"]);
+    assert_eq!(model.policy_source, "builtin:balanced");
+    assert_eq!(tiers(&model, "gpt-4o")[0][1], "zhipu/glm-5.3#BIGMODEL_API_KEY");
+}
+
+#[test]
+fn with_no_key_set_the_error_says_which_would_do() {
+    let mut world = World::new("", "");
+    world.variables.clear();
+    let loaded = world.with(load_default);
+    assert!(loaded.model.is_none());
+    insta::assert_snapshot!(loaded.diagnostics[0].to_string(), @r"
+    error: there is no configuration and no provider's key is set
+      = help: set one of OPENAI_API_KEY, ZHIPU_API_KEY, DASHSCOPE_API_KEY, QIANFAN_API_KEY, BAICHUAN_API_KEY, AI360_API_KEY, DEEPSEEK_API_KEY, MOONSHOT_API_KEY, or write a faregate.toml; `faregate demo` needs no key and no network
+    ");
+}
+
+#[test]
+fn every_file_is_listed_for_the_watcher_even_when_loading_fails() {
+    let config = "[upstreams.a]\nbase_url = \"https://a.example\"\nkeys = [\"file:keys/one\", \"file:/abs/two\"]\n";
+    let mut world = World::new(config, "[defaults]\nmax_prise = 1");
+    world.files.push(("etc/keys/one", "sk-one\n".to_owned()));
+    let loaded = world.load();
+    assert!(loaded.model.is_none());
+    let expected = ["etc/f.toml", "etc/p.toml", "etc/keys/one", "/abs/two"].map(PathBuf::from);
+    assert_eq!(loaded.files, expected);
+}
+
+#[test]
+fn the_fingerprint_follows_the_content_of_every_file() {
+    let config = "[upstreams.a]\nbase_url = \"https://a.example\"\nkeys = [\"file:key\"]\n[upstreams.a.models.m]\n";
+    let mut world = World::new(config, "[defaults]");
+    world.files.push(("etc/key", "one".to_owned()));
+    let first = world.model().fingerprint;
+    assert_eq!(first, world.model().fingerprint);
+    world.files[2].1 = "two".to_owned();
+    assert_ne!(first, world.model().fingerprint);
+}
+
+#[test]
+fn a_policy_alone_is_checked_against_the_whole_catalogue() {
+    let mut world = World::new("", "[[routes]]\nname = \"r\"\nmodels = [\"x\"]\ncluster = [\"moonshot/kimi-k3\"]");
+    world.variables.clear();
+    let loaded = world.with(|sources| load_policy(Path::new("etc/p.toml"), None, sources));
+    let model = loaded.model.unwrap();
+    assert_eq!(tiers(&model, "x"), [["moonshot/kimi-k3#MOONSHOT_API_KEY"]]);
+}
