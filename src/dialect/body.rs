@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::str::Utf8Error;
 
 use memchr::{memchr2, memmem};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::estimate::prompt_tokens;
@@ -121,7 +121,7 @@ struct Fields<'a> {
     model: Option<&'a RawValue>,
     #[serde(borrow)]
     stream: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "even_null")]
     stream_options: Option<&'a RawValue>,
     #[serde(borrow)]
     max_tokens: Option<&'a RawValue>,
@@ -143,6 +143,11 @@ struct Fields<'a> {
     response_format: Option<&'a RawValue>,
     #[serde(borrow)]
     user: Option<&'a RawValue>,
+}
+
+/// A field that is there and null has a place where it can be replaced; inserting a second one would make a duplicate.
+fn even_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
 }
 
 /// Reads the head of `body`.
@@ -209,8 +214,8 @@ fn asks_for_usage(fields: &Fields<'_>) -> Result<bool, BodyError> {
         include_usage: Option<bool>,
     }
     let Some(raw) = fields.stream_options else { return Ok(false) };
-    let options: Options = parse("stream_options", "an object with include_usage true or false", raw)?;
-    Ok(options.include_usage.unwrap_or(false))
+    let options: Option<Options> = parse("stream_options", "an object with include_usage true or false", raw)?;
+    Ok(options.and_then(|options| options.include_usage).unwrap_or(false))
 }
 
 fn max_output(fields: &Fields<'_>) -> Result<Option<Tokens>, BodyError> {
