@@ -1,0 +1,39 @@
+//! What reading a request's head and splicing its model costs, on a 64 KB chat. Aim: 40 µs Latin, 90 µs Chinese.
+#![expect(missing_docs, clippy::unwrap_used, reason = "criterion's macros make an undocumented main, and a bench may fail")]
+
+use bytes::Bytes;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use faregate::dialect::{InjectUsage, Kind, read_head, splice};
+use std::hint::black_box;
+
+fn chat(text: &str) -> Bytes {
+    let turn = text.repeat(64 * 1024 / 8 / text.len());
+    let messages: Vec<_> = (0..8).map(|_| serde_json::json!({"role": "user", "content": turn})).collect();
+    serde_json::json!({"messages": messages, "model": "gpt-4o", "stream": true, "temperature": 0.2}).to_string().into()
+}
+
+fn body(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("body");
+    let texts = [("latin", "The quick brown fox says \"hello\".\n"), ("cjk", "价格随时变化，额度与时延也是。")];
+    for (name, text) in texts {
+        let body = chat(text);
+        group.throughput(Throughput::Bytes(body.len().try_into().unwrap()));
+        group.bench_function(format!("head_and_splice/{name}"), |bencher| {
+            bencher.iter(|| {
+                let head = read_head(Kind::Chat, &body).unwrap();
+                black_box(splice(&body, &head.splice_points(), "glm-5.3", InjectUsage::Yes))
+            });
+        });
+        group.bench_function(format!("full_tree_for_comparison/{name}"), |bencher| {
+            bencher.iter(|| {
+                let mut tree: serde_json::Value = serde_json::from_slice(black_box(&body)).unwrap();
+                *tree.get_mut("model").unwrap() = "glm-5.3".into();
+                black_box(serde_json::to_vec(&tree).unwrap())
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, body);
+criterion_main!(benches);
