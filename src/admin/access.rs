@@ -35,7 +35,13 @@ pub enum Denied {
 }
 
 /// Whether a request from `peer` to a plane bound to `bound` may go on.
-pub fn check(need: Need, bound: IpAddr, peer: IpAddr, headers: &HeaderMap, token: Option<&Secret>) -> Result<(), Denied> {
+pub fn check(
+    need: Need,
+    bound: IpAddr,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    token: Option<&Secret>,
+) -> Result<(), Denied> {
     if let (Some(token), Some(presented)) = (token, presented_key(headers))
         && bool::from(token.0.expose_secret().as_bytes().ct_eq(presented))
     {
@@ -78,7 +84,10 @@ mod tests {
     const FAR: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
     }
 
     fn token() -> Secret {
@@ -87,7 +96,9 @@ mod tests {
 
     #[test]
     fn a_page_that_rebinds_its_name_to_loopback_is_refused() {
-        for pairs in [&[("host", "evil.example:3274")][..], &[("host", "localhost:3274"), ("origin", "https://evil.example")]] {
+        for pairs in
+            [&[("host", "evil.example:3274")][..], &[("host", "localhost:3274"), ("origin", "https://evil.example")]]
+        {
             assert_eq!(check(Need::Nothing, LOOPBACK, LOOPBACK, &headers(pairs), None), Err(Denied::Foreign));
             assert_eq!(check(Need::Operator, ANY, LOOPBACK, &headers(pairs), None), Err(Denied::Foreign));
         }

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::access::{Denied, Need, check};
-use super::views;
+use super::views::{self, Ready};
 use crate::control::{Outcome, Reloader, Trigger};
 use crate::observe::metrics::CONTENT_TYPE as METRICS_TYPE;
 use crate::proxy::listener::Phase;
@@ -82,8 +82,11 @@ impl Plane {
             return deny(denied);
         }
         if request.method() != method && !(method == Method::GET && request.method() == Method::HEAD) {
-            let mut reply = error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method");
-            reply.headers_mut().insert(ALLOW, HeaderValue::from_static(if method == Method::GET { "GET" } else { "POST" }));
+            let mut reply =
+                error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method");
+            reply
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static(if method == Method::GET { "GET" } else { "POST" }));
             return reply;
         }
         match page {
@@ -107,9 +110,11 @@ impl Plane {
 
     /// Never depends on upstreams or on a failed reload: taking the gateway away would not bring either back.
     fn ready(&self) -> Reply {
-        let running = *self.phase.borrow() == Phase::Running;
-        let status = if running { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        json(status, &views::readiness(&self.shared.snapshot(), self.reloader.failure().as_deref(), running))
+        let (status, ready) = match *self.phase.borrow() {
+            Phase::Running => (StatusCode::OK, Ready::Yes),
+            Phase::Draining | Phase::Stopped => (StatusCode::SERVICE_UNAVAILABLE, Ready::Draining),
+        };
+        json(status, &views::readiness(&self.shared.snapshot(), self.reloader.failure().as_deref(), ready))
     }
 
     fn reload(&self) -> Reply {
@@ -140,7 +145,11 @@ impl Plane {
         let id = percent_encoding::percent_decode_str(id).decode_utf8_lossy();
         let snapshot = self.shared.snapshot();
         let Some(seat) = snapshot.seats.values().find(|seat| seat.cell.id.as_str() == id) else {
-            return error(StatusCode::NOT_FOUND, "unknown_endpoint", "no endpoint has this id; GET /v1/endpoints lists them");
+            return error(
+                StatusCode::NOT_FOUND,
+                "unknown_endpoint",
+                "no endpoint has this id; GET /v1/endpoints lists them",
+            );
         };
         match wish.state {
             WishedState::Enabled => seat.cell.set_wish(Override::Enabled),

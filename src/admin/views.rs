@@ -7,12 +7,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::control::Status;
-use crate::engine::{Price, QuotaReading, Standing};
+use crate::engine::{LimitKind, Price, QuotaReading, Reading, Standing};
 use crate::ids::EndpointIx;
 use crate::observe::{EndpointState, Gauges, PriceKind, QuotaKind};
 use crate::policy::model::{Candidate, Excluded, Route};
 use crate::state::{Override, Snapshot};
-use crate::units::{Dollars, Share, Timestamp, Tokens};
+use crate::units::{Dollars, Timestamp, Tokens};
 
 /// `GET /v1/endpoints`.
 #[derive(Debug, Serialize)]
@@ -78,7 +78,7 @@ pub fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
             time_per_output_token_ms: health.time_per_output_token().map(|span| span.as_secs_f64() * 1e3),
             success_rate: health.success_rate(),
             price: endpoint.price.as_deref().map(PriceView::from),
-            quota_remaining: quota_ratios(&quota).map(|(_, ratio)| ratio.0).reduce(f64::min),
+            quota_remaining: quota.ratios().map(|(_, ratio)| ratio.0).reduce(f64::min),
             score_usd: seat.cell.mean_score().map(|score| score.0),
             regions: &upstream.regions,
             tags: &upstream.tags,
@@ -118,14 +118,11 @@ struct ExcludedView<'a> {
 /// What the policy in force comes to.
 pub fn policy(snapshot: &Snapshot) -> Policy<'_> {
     let model = &snapshot.model;
-    let name = |endpoint: EndpointIx| model.endpoints[endpoint].id.as_str();
-    let view = |route: &'_ Route| RouteView::of(snapshot, route);
-    let _: &dyn Fn(EndpointIx) -> &'_ str = &name;
     Policy {
         generation: snapshot.generation,
         source: &model.policy_source,
         fingerprint: &model.fingerprint,
-        routes: model.routes.values().map(view).collect(),
+        routes: model.routes.values().map(|route| RouteView::of(snapshot, route)).collect(),
     }
 }
 
@@ -196,23 +193,63 @@ pub fn fill_gauges(snapshot: &Snapshot, gauges: &Gauges, now: Timestamp) {
         if let Some(score) = cell.mean_score() {
             gauges.set_score(&endpoint.id, score);
         }
-        for (kind, ratio) in quota_ratios(&quota) {
-            gauges.set_quota(&endpoint.id, kind, ratio);
+        for (kind, ratio) in quota.ratios() {
+            gauges.set_quota(&endpoint.id, label(kind), ratio);
         }
         if let Some(price) = endpoint.price.as_deref() {
-            let upstream = &model.upstreams[endpoint.upstream].name;
-            let kinds = [
-                (PriceKind::Input, Some(price.input)),
-                (PriceKind::CachedInput, price.cached_input),
-                (PriceKind::Output, Some(price.output)),
-                (PriceKind::Reasoning, price.reasoning),
-            ];
-            for (kind, amount) in kinds.into_iter().filter_map(|(kind, amount)| Some((kind, amount?))) {
-                gauges.set_price(upstream, &endpoint.model, kind, amount);
-            }
+            show_price(gauges, &model.upstreams[endpoint.upstream].name, &endpoint.model, price);
         }
     }
     for (currency, rate) in &model.exchange {
         gauges.set_exchange(currency, Dollars(*rate));
     }
+}
+
+fn show_price(gauges: &Gauges, upstream: &str, model: &str, price: &Price) {
+    let kinds = [
+        (PriceKind::Input, Some(price.input)),
+        (PriceKind::CachedInput, price.cached_input),
+        (PriceKind::Output, Some(price.output)),
+        (PriceKind::Reasoning, price.reasoning),
+    ];
+    for (kind, amount) in kinds.into_iter().filter_map(|(kind, amount)| Some((kind, amount?))) {
+        gauges.set_price(upstream, model, kind, amount);
+    }
+}
+
+const fn label(kind: LimitKind) -> QuotaKind {
+    match kind {
+        LimitKind::RequestsPerMinute => QuotaKind::RequestsPerMinute,
+        LimitKind::RequestsPerDay => QuotaKind::RequestsPerDay,
+        LimitKind::TokensPerMinute => QuotaKind::TokensPerMinute,
+        LimitKind::TokensPerDay => QuotaKind::TokensPerDay,
+        LimitKind::Concurrency => QuotaKind::Concurrency,
+    }
+}
+
+/// Health and quota, its key's quota included, for a request of any size.
+fn reading(snapshot: &Snapshot, position: EndpointIx, now: Timestamp) -> (Reading, QuotaReading) {
+    let seat = &snapshot.seats[position];
+    let (health, quota) = seat.cell.read(Tokens::ZERO, now);
+    (health, quota.merge(seat.key.read(Tokens::ZERO, now)))
+}
+
+/// The operator's wish where there is one, else the endpoint's health; and when that may change.
+fn state(snapshot: &Snapshot, position: EndpointIx, now: Timestamp) -> (EndpointState, Option<Timestamp>) {
+    let cell = &snapshot.seats[position].cell;
+    match cell.wish() {
+        Override::Draining => return (EndpointState::Draining, None),
+        Override::Disabled => return (EndpointState::Disabled, None),
+        Override::Enabled => {}
+    }
+    match cell.standing(now) {
+        Standing::Closed => (EndpointState::Closed, None),
+        Standing::HalfOpen => (EndpointState::HalfOpen, None),
+        Standing::Open { until } => (EndpointState::Open, Some(until)),
+        Standing::Blocked { until } => (EndpointState::Blocked, Some(until)),
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -32,8 +32,6 @@ pub struct Cli {
 enum Command {
     /// Run the daemon.
     Serve(ServeArgs),
-    /// See it route, fail over and save money: simulated providers, no key, no network.
-    Demo(demo::DemoArgs),
     /// Check configuration and policy files; nothing is run.
     Check(CheckArgs),
     /// List and show the policies that are built in.
@@ -104,7 +102,6 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Serve(args) => serve::run(args.config),
-        Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check_files(&args),
         Command::Policy { command } => policy(command),
         Command::MockProvider(args) => simulated::run_command(args).map(|()| 0),

@@ -85,4 +85,3 @@ async fn until_stopped(mut daemon: Daemon) -> anyhow::Result<()> {
     daemon.stop();
     Ok(())
 }
-

@@ -80,7 +80,9 @@ impl Watched {
 
 /// The directory that a file is named in, and the one it really lies in.
 fn directories(file: &Path) -> impl Iterator<Item = PathBuf> {
-    let parent = |path: &Path| path.parent().map(|parent| if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() });
+    let parent = |path: &Path| {
+        path.parent().map(|parent| if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() })
+    };
     let real = file.canonicalize().ok();
     [parent(file), real.as_deref().and_then(parent)].into_iter().flatten()
 }

@@ -181,7 +181,8 @@ pub fn read_head(kind: Kind, body: &[u8]) -> Result<Head<'_>, BodyError> {
             (true, false) => UsageWish::NotAsked,
         },
         user: fields.user.map(|raw| text_of("user", raw)).transpose()?,
-        prompt_estimate: prompt_estimate(kind, content) + fields.tools.map_or(Tokens::ZERO, |raw| prompt_tokens(raw.get())),
+        prompt_estimate: prompt_estimate(kind, content)
+            + fields.tools.map_or(Tokens::ZERO, |raw| prompt_tokens(raw.get())),
         model_span: span(text, raw_model),
         usage_point: UsagePoint::new(open + 1, fields.stream_options.map(|raw| (span(text, raw), raw.get()))),
         model,
@@ -200,7 +201,11 @@ fn text_of<'a>(field: &'static str, raw: &'a RawValue) -> Result<Cow<'a, str>, B
     parse::<Text<'_>>(field, "a string", raw).map(|text| text.0)
 }
 
-fn parse<'a, T: Deserialize<'a>>(field: &'static str, expected: &'static str, raw: &'a RawValue) -> Result<T, BodyError> {
+fn parse<'a, T: Deserialize<'a>>(
+    field: &'static str,
+    expected: &'static str,
+    raw: &'a RawValue,
+) -> Result<T, BodyError> {
     serde_json::from_str(raw.get()).map_err(|_| wrong(field, expected, raw))
 }
 
@@ -259,7 +264,9 @@ fn prompt_estimate(kind: Kind, content: &str) -> Tokens {
     match kind {
         Kind::Chat => chat_estimate(content),
         // Token ids, rather than text.
-        Kind::Completion | Kind::Embedding if content.bytes().find(|byte| !b"[ \n\t\r".contains(byte)).is_some_and(|b| b.is_ascii_digit()) => {
+        Kind::Completion | Kind::Embedding
+            if content.bytes().find(|byte| !b"[ \n\t\r".contains(byte)).is_some_and(|b| b.is_ascii_digit()) =>
+        {
             Tokens(len_to_u64(memchr::memchr_iter(b',', content.as_bytes()).count()) + 1)
         }
         Kind::Completion | Kind::Embedding => prompt_tokens(content),

@@ -59,7 +59,8 @@ impl WireError {
 
     /// The HTTP status that the error amounts to, for errors that come without one: inside a 200, or in a stream.
     pub fn status(&self) -> Option<u16> {
-        let number = self.code.as_deref().and_then(|code| code.parse::<u16>().ok()).filter(|code| (400..600).contains(code));
+        let number =
+            self.code.as_deref().and_then(|code| code.parse::<u16>().ok()).filter(|code| (400..600).contains(code));
         let names = [self.code.as_deref(), self.kind.as_deref()];
         let says = |word: &str| names.iter().flatten().any(|name| name.to_ascii_lowercase().contains(word));
         number.or_else(|| {

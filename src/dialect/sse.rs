@@ -196,7 +196,8 @@ struct Choices<'a> {
 impl<'a> Choices<'a> {
     fn add(&mut self, choice: &Choice<'a>) {
         let delta = choice.delta.as_ref();
-        let parts = delta.map(|d| [d.content, d.reasoning_content, d.reasoning, d.tool_calls, d.function_call, d.refusal, d.audio]);
+        let parts = delta
+            .map(|d| [d.content, d.reasoning_content, d.reasoning, d.tool_calls, d.function_call, d.refusal, d.audio]);
         for part in parts.into_iter().flatten().chain([choice.text]).flatten().map(RawValue::get) {
             if !matches!(part, "\"\"" | "[]" | "{}") {
                 self.output += delta_tokens(part);
@@ -254,7 +255,9 @@ pub fn inspect(frame: &[u8]) -> Inspection {
 /// An event whose data stands on several lines: legal, and never seen on a hot path.
 fn inspect_joined(text: &str) -> Inspection {
     let lines: Vec<&str> = text.split(['\n', '\r']).filter_map(|line| line.strip_prefix("data:")).collect();
-    let failed = text.split(['\n', '\r']).any(|line| line.strip_prefix("event:").is_some_and(|event| event.trim_ascii() == "error"));
+    let failed = text
+        .split(['\n', '\r'])
+        .any(|line| line.strip_prefix("event:").is_some_and(|event| event.trim_ascii() == "error"));
     inspect_data(Some(lines.join("\n").trim_ascii()), failed)
 }
 

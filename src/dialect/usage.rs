@@ -61,8 +61,14 @@ mod tests {
         let openai = r#"{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,
             "prompt_tokens_details":{"cached_tokens":5,"audio_tokens":null},"completion_tokens_details":{"reasoning_tokens":3}}"#;
         assert_eq!(parse(openai), usage(9, 5, 4, 3));
-        assert_eq!(parse(r#"{"prompt_tokens":9,"completion_tokens":4,"prompt_cache_hit_tokens":6}"#), usage(9, 6, 4, 0));
-        assert_eq!(parse(r#"{"prompt_tokens":9,"completion_tokens":4,"cached_tokens":7,"prompt_tokens_details":null}"#), usage(9, 7, 4, 0));
+        assert_eq!(
+            parse(r#"{"prompt_tokens":9,"completion_tokens":4,"prompt_cache_hit_tokens":6}"#),
+            usage(9, 6, 4, 0)
+        );
+        assert_eq!(
+            parse(r#"{"prompt_tokens":9,"completion_tokens":4,"cached_tokens":7,"prompt_tokens_details":null}"#),
+            usage(9, 7, 4, 0)
+        );
     }
 
     #[test]

@@ -258,8 +258,8 @@ impl Metrics {
     }
 
     /// Drops what is labelled with an endpoint that the configuration no longer has.
-    pub fn forget_endpoint(&self, id: &EndpointId) {
-        self.families.failovers.forget(&[("from", id.as_str())]);
+    pub fn forget_endpoint(&self, id: &str) {
+        self.families.failovers.forget(&[("from", id)]);
     }
 
     /// The metrics without what is only known at scrape time.
@@ -376,7 +376,7 @@ mod tests {
         metrics.endpoint("openai", "gpt-4o", &EndpointId::new("openai", "gpt-4o", None)).record_failover("timeout");
 
         metrics.forget_model("openai", "gpt-4o");
-        metrics.forget_endpoint(&EndpointId::new("openai", "gpt-4o", None));
+        metrics.forget_endpoint("openai/gpt-4o");
 
         let text = metrics.render().unwrap();
         assert!(!text.contains(r#""gpt-4o""#) && !text.contains("openai/gpt-4o"), "{text}");

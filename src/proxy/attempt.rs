@@ -81,7 +81,13 @@ impl Trouble {
 }
 
 /// Sends `letter` to `target` and reads on to the commit point.
-pub async fn attempt(pool: &Arc<Pool>, target: &Target, letter: Letter<'_>, limits: Limits, held: &mut Held) -> Verdict {
+pub async fn attempt(
+    pool: &Arc<Pool>,
+    target: &Target,
+    letter: Letter<'_>,
+    limits: Limits,
+    held: &mut Held,
+) -> Verdict {
     let lease = match pool.checkout(&target.url, limits.timeouts.connect).await {
         Ok(lease) => lease,
         Err(error) => return Verdict::Failed(Trouble::new(Failure::Unreachable, error.to_string())),

@@ -120,11 +120,11 @@ impl Connector {
     /// Opens a stream to `url`, TLS included.
     pub async fn connect(&self, url: &BaseUrl) -> Result<BoxIo, ConnectError> {
         let host = &url.host;
-        let stream = self
-            .dial
-            .dial(host, url.port)
-            .await
-            .map_err(|source| ConnectError::Dial { host: Arc::clone(host), port: url.port, source })?;
+        let stream = self.dial.dial(host, url.port).await.map_err(|source| ConnectError::Dial {
+            host: Arc::clone(host),
+            port: url.port,
+            source,
+        })?;
         match url.scheme {
             Scheme::Http => Ok(stream),
             Scheme::Https => self.secure(host, stream).await,

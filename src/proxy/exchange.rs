@@ -160,7 +160,8 @@ impl Exchange {
 
     /// Calls of upstreams so far.
     pub fn attempts(&self) -> u32 {
-        let calls = self.failed.len() + usize::from(self.endpoint.is_some_and(|endpoint| self.last_failed() != Some(endpoint)));
+        let calls =
+            self.failed.len() + usize::from(self.endpoint.is_some_and(|endpoint| self.last_failed() != Some(endpoint)));
         u32::try_from(calls).unwrap_or(u32::MAX)
     }
 
@@ -190,8 +191,11 @@ impl Exchange {
     fn log(&self, now: Timestamp) {
         let model = &self.snapshot.model;
         let endpoint = self.endpoint.map(|endpoint| &model.endpoints[endpoint]);
-        let failed: Vec<_> =
-            self.failed.iter().map(|(endpoint, failure)| (model.endpoints[*endpoint].id.as_str(), failure.label())).collect();
+        let failed: Vec<_> = self
+            .failed
+            .iter()
+            .map(|(endpoint, failure)| (model.endpoints[*endpoint].id.as_str(), failure.label()))
+            .collect();
         self.worker.shared.access_log.write(&Record {
             time: self.began,
             request_id: &self.id,

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, response};
-use tokio::time::Instant;
 
 use super::attempt::{Letter, Limits, Trouble, Verdict, attempt};
 use super::exchange::Exchange;
@@ -116,7 +115,11 @@ fn next_call(exchange: &mut Exchange, call: &Call, failures: &Failures) -> Resul
         snapshot.seats[entry.endpoint].cell.scored(entry.score);
     }
     if plan.entries.is_empty() {
-        return Err(if failures.troubles.is_empty() { nothing_eligible(&plan, call) } else { failures.refusal(&snapshot.model) });
+        return Err(if failures.troubles.is_empty() {
+            nothing_eligible(&plan, call)
+        } else {
+            failures.refusal(&snapshot.model)
+        });
     }
     if !failures.troubles.is_empty() && !snapshot.routes[call.route].with(|state| state.withdraw(now)) {
         tracing::warn!(route = %snapshot.model.routes[call.route].name, "retry budget is empty: not failing over");
@@ -195,7 +198,9 @@ fn nothing_eligible(plan: &Plan, call: &Call) -> Refusal {
         },
         Some(Cause::NoneCapable) => {
             let needs: Vec<_> = call.request.needs.names().collect();
-            Refusal::Incapable { reason: format!("no endpoint of this route can do what is asked for: {}", needs.join(", ")) }
+            Refusal::Incapable {
+                reason: format!("no endpoint of this route can do what is asked for: {}", needs.join(", ")),
+            }
         }
         Some(Cause::Quota) => Refusal::RateLimited { wait },
         Some(Cause::Unavailable) | None => {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{Admission, Entry, Event, Failure, Mode, Price, Usage};
+use crate::engine::{Entry, Event, Failure, Mode, Price, Usage};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::{AttemptResult, Waste};
 use crate::runtime;
@@ -244,4 +244,3 @@ impl Drop for Guard {
         self.settle(End::Abandoned);
     }
 }
-

@@ -3,11 +3,11 @@
 //! A list of what to drop would leak the next credential header that somebody invents; a list of what may pass cannot.
 //! Hop-by-hop headers, cookies, keys and organisation headers are on neither list.
 
+use http::HeaderMap;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, HOST,
     HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
-use http::HeaderMap;
 
 /// What a client may tell an upstream.
 const TO_UPSTREAM: [HeaderName; 8] = [
@@ -102,13 +102,19 @@ mod tests {
             ("user-agent", "app/1"),
         ]);
 
-        let sent = to_upstream(&client, &HeaderValue::from_static("up:1"), Some(&HeaderValue::from_static("Bearer up")));
+        let sent =
+            to_upstream(&client, &HeaderValue::from_static("up:1"), Some(&HeaderValue::from_static("Bearer up")));
 
         let mut names: Vec<_> = sent.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         names.sort_unstable();
         assert_eq!(
             names,
-            [("accept-encoding", "identity"), ("authorization", "Bearer up"), ("host", "up:1"), ("user-agent", "app/1")]
+            [
+                ("accept-encoding", "identity"),
+                ("authorization", "Bearer up"),
+                ("host", "up:1"),
+                ("user-agent", "app/1")
+            ]
         );
     }
 

@@ -21,3 +21,5 @@ mod reply;
 mod service;
 mod stream;
 pub mod worker;
+
+pub use headers::presented_key;

@@ -16,8 +16,8 @@ use super::attempt::Trouble;
 use super::pool::LeasedBody;
 use super::stream::describe;
 use super::worker::{Held, Room};
-use crate::dialect::reply::{PlainReply, inspect_plain};
 use crate::dialect::Kind;
+use crate::dialect::reply::{PlainReply, inspect_plain};
 use crate::engine::{Failure, Usage, classify};
 use crate::units::Tokens;
 
@@ -48,12 +48,7 @@ pub struct Answer {
 }
 
 /// Reads an answer as far as it is held.
-pub async fn collect(
-    kind: Kind,
-    headers: &HeaderMap,
-    mut body: LeasedBody,
-    held: &mut Held,
-) -> Result<Plain, Trouble> {
+pub async fn collect(kind: Kind, headers: &HeaderMap, mut body: LeasedBody, held: &mut Held) -> Result<Plain, Trouble> {
     let most = if is_json(headers) { MAX_HELD } else { MAX_OTHER };
     let announced = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
     // What will not fit anyway is not held any longer than anything else.
@@ -82,7 +77,9 @@ fn judge(kind: Kind, headers: &HeaderMap, answer: Bytes) -> Result<Plain, Troubl
             Err(trouble(failure, format!("an error inside a 200: {}", error.redacted_message())))
         }
         // A reply that claims to be JSON, or nothing, and is not: a cut or a broken gateway in between.
-        PlainReply::NotJson if is_json(headers) || answer.is_empty() => Err(broken("the answer is not JSON".to_owned())),
+        PlainReply::NotJson if is_json(headers) || answer.is_empty() => {
+            Err(broken("the answer is not JSON".to_owned()))
+        }
         PlainReply::NotJson => Ok(Plain::Whole(Answer { body: answer, usage: None, output: Tokens::ZERO })),
     }
 }

@@ -79,11 +79,9 @@ impl Pool {
 
     /// A new connection to `url` within `limit`.
     pub async fn connect(self: &Arc<Self>, url: &BaseUrl, limit: Duration) -> Result<Lease, ConnectError> {
-        let sender = tokio::time::timeout(limit, self.open(url)).await.map_err(|_elapsed| ConnectError::Timeout {
-            host: Arc::clone(&url.host),
-            port: url.port,
-            limit,
-        })??;
+        let sender = tokio::time::timeout(limit, self.open(url))
+            .await
+            .map_err(|_elapsed| ConnectError::Timeout { host: Arc::clone(&url.host), port: url.port, limit })??;
         Ok(Lease { sender, reused: Reuse::Fresh, url: url.clone(), pool: Arc::clone(self) })
     }
 

@@ -169,7 +169,9 @@ impl Refusal {
                 "no tenant has this key; send a configured one as 'Authorization: Bearer …' or 'x-api-key'".into()
             }
             Self::Forbidden { model } => format!("this tenant may not use the model '{model}'"),
-            Self::NoRoute { model } => format!("no route serves the model '{model}'; GET /v1/models lists what may be asked for"),
+            Self::NoRoute { model } => {
+                format!("no route serves the model '{model}'; GET /v1/models lists what may be asked for")
+            }
             Self::UnsupportedEndpoint { path } => format!("{path} is not supported by this version of faregate"),
             Self::UnknownPath { path } => format!("{path} is not a path of this API; try /v1/chat/completions"),
             Self::WrongMethod { allowed } => format!("wrong method: this path takes {allowed}"),
@@ -220,7 +222,10 @@ impl Refusal {
         match self {
             Self::RateLimited { wait } | Self::NoEndpoint { wait, .. } => {
                 let wait = wait.unwrap_or(Duration::from_secs(1)).max(Duration::from_millis(1));
-                headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)));
+                headers.insert(
+                    RETRY_AFTER,
+                    HeaderValue::from(wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
+                );
                 headers.insert(RETRY_AFTER_MS, HeaderValue::from(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
             }
             Self::Overloaded => {

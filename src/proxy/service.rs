@@ -74,8 +74,20 @@ fn route_path(head: &request::Parts) -> Result<Api<'_>, Refusal> {
 /// Families of the OpenAI and Anthropic APIs that exist elsewhere.
 fn is_unsupported(tail: &str) -> bool {
     const FAMILIES: [&str; 14] = [
-        "responses", "messages", "images", "audio", "rerank", "moderations", "files", "batches", "realtime",
-        "fine_tuning", "assistants", "threads", "vector_stores", "uploads",
+        "responses",
+        "messages",
+        "images",
+        "audio",
+        "rerank",
+        "moderations",
+        "files",
+        "batches",
+        "realtime",
+        "fine_tuning",
+        "assistants",
+        "threads",
+        "vector_stores",
+        "uploads",
     ];
     let family = tail.trim_start_matches('/').split('/').next().unwrap_or_default();
     FAMILIES.contains(&family)
@@ -94,7 +106,8 @@ async fn ask(mut exchange: Exchange, kind: Kind, head: request::Parts, body: Inc
 
 /// Reads what has to be known of the body and finds the route.
 fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes) -> Result<Call, Refusal> {
-    let head = read_head(kind, &body).map_err(|error| Refusal::Invalid { message: error.to_string(), param: error.param() })?;
+    let head = read_head(kind, &body)
+        .map_err(|error| Refusal::Invalid { message: error.to_string(), param: error.param() })?;
     exchange.requested_model = Some(head.model.clone().into_owned());
     exchange.stream = head.stream;
     let route = resolve(exchange, &head)?;

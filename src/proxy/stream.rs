@@ -12,8 +12,8 @@ use bytes::Bytes;
 use hyper::body::Body;
 
 use super::pool::LeasedBody;
-use crate::dialect::sse::{Frame, Inspection, Splitter, inspect};
 use crate::dialect::WireError;
+use crate::dialect::sse::{Frame, Inspection, Splitter, inspect};
 use crate::engine::Usage;
 use crate::units::Tokens;
 

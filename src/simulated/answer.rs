@@ -112,11 +112,14 @@ impl Ask {
     /// The pieces of a streamed answer: the tokens one by one, then how it ends.
     fn pieces(&self) -> (Vec<Bytes>, &'static str) {
         match self.saying() {
-            Saying::Words(count, reason) => ((0..count).map(|_| self.piece(&json!({ "content": "tok " }), None)).collect(), reason),
+            Saying::Words(count, reason) => {
+                ((0..count).map(|_| self.piece(&json!({ "content": "tok " }), None)).collect(), reason)
+            }
             Saying::Call(name) => {
                 let call = |fields: Value| self.piece(&json!({ "tool_calls": [fields] }), None);
                 let id = format!("call_{}", self.number);
-                let begin = json!({ "index": 0, "id": id, "type": "function", "function": { "name": name, "arguments": "" } });
+                let begin =
+                    json!({ "index": 0, "id": id, "type": "function", "function": { "name": name, "arguments": "" } });
                 let arguments = ["{\"city\":", "\"Paris\"", "}"];
                 let rest = arguments.map(|part| call(json!({ "index": 0, "function": { "arguments": part } })));
                 (std::iter::once(call(begin)).chain(rest).collect(), "tool_calls")
@@ -128,7 +131,11 @@ impl Ask {
     pub(super) fn stream(&self, wait: Duration, per_token: Duration, fault: Option<&Fault>) -> Vec<Step> {
         let (pieces, reason) = self.pieces();
         let output = len_to_u64(pieces.len());
-        let mut steps = vec![Step::send(Duration::ZERO, self.piece(&json!({ "role": "assistant", "content": "" }), None), Tokens::ZERO)];
+        let mut steps = vec![Step::send(
+            Duration::ZERO,
+            self.piece(&json!({ "role": "assistant", "content": "" }), None),
+            Tokens::ZERO,
+        )];
         if !self.chat {
             steps.clear();
         }
@@ -192,7 +199,8 @@ pub(super) fn embeddings(body: &Value, model: &str, prompt: Tokens) -> Value {
     } else {
         json!(vector)
     };
-    let data: Vec<_> = (0..count).map(|index| json!({ "object": "embedding", "index": index, "embedding": embedding })).collect();
+    let data: Vec<_> =
+        (0..count).map(|index| json!({ "object": "embedding", "index": index, "embedding": embedding })).collect();
     json!({ "object": "list", "data": data, "model": model,
         "usage": { "prompt_tokens": prompt.0, "total_tokens": prompt.0 } })
 }
@@ -200,7 +208,8 @@ pub(super) fn embeddings(body: &Value, model: &str, prompt: Tokens) -> Value {
 /// RFC 4648, for the vectors that SDKs ask for in this form.
 fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digit = |value: u32| ALPHABET.get(usize::try_from(value & 63).unwrap_or(0)).map_or('=', |digit| char::from(*digit));
+    let digit =
+        |value: u32| ALPHABET.get(usize::try_from(value & 63).unwrap_or(0)).map_or('=', |digit| char::from(*digit));
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
         let padded = [chunk.first(), chunk.get(1), chunk.get(2)].map(|byte| u32::from(byte.copied().unwrap_or(0)));
@@ -214,7 +223,13 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// How long the first token of an answer takes, and each of the rest.
-pub(super) fn delays(profile: &Profile, prompt: Tokens, in_flight: u32, slow: f64, rng: &mut StdRng) -> (Duration, Duration) {
+pub(super) fn delays(
+    profile: &Profile,
+    prompt: Tokens,
+    in_flight: u32,
+    slow: f64,
+    rng: &mut StdRng,
+) -> (Duration, Duration) {
     let wait = profile.first_token.draw(rng).as_secs_f64()
         + profile.per_prompt_token.as_secs_f64() * prompt.as_f64()
         + profile.load.as_secs_f64() * f64::from(in_flight);

@@ -90,7 +90,9 @@ fn parse_fault(text: &str) -> anyhow::Result<Fault> {
         "error-first" => Fault::ErrorEventFirst,
         "error-in-200" => Fault::ErrorIn200,
         "garbage" => Fault::GarbageJson,
-        "status" => Fault::Status { status: value.parse().context("--fault status:CODE")?, body: None, retry_after: None },
+        "status" => {
+            Fault::Status { status: value.parse().context("--fault status:CODE")?, body: None, retry_after: None }
+        }
         "cut-after" => Fault::CutAfter { tokens: value.parse().context("--fault cut-after:TOKENS")? },
         "error-after" => Fault::ErrorEventAfter { tokens: value.parse().context("--fault error-after:TOKENS")? },
         "slow" => Fault::Slow { factor: value.parse().context("--fault slow:FACTOR")? },

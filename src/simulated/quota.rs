@@ -24,7 +24,13 @@ pub(super) struct Throttled {
 
 impl Usage {
     /// Counts a request of `tokens`, or says how long it has to wait.
-    pub(super) fn admit(&mut self, quota: &Quota, in_flight: u32, tokens: Tokens, now: Timestamp) -> Result<(), Throttled> {
+    pub(super) fn admit(
+        &mut self,
+        quota: &Quota,
+        in_flight: u32,
+        tokens: Tokens,
+        now: Timestamp,
+    ) -> Result<(), Throttled> {
         while self.admitted.front().is_some_and(|(at, _)| now.since(*at) >= MINUTE) {
             self.admitted.pop_front();
         }

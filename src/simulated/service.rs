@@ -53,7 +53,12 @@ impl Provider {
         if path == "/stats" {
             return Ok(json(StatusCode::OK, &serde_json::to_value(self.stats())?));
         }
-        let record = Recorded { method: head.method.clone(), path: path.clone(), headers: head.headers.clone(), body: body.clone() };
+        let record = Recorded {
+            method: head.method.clone(),
+            path: path.clone(),
+            headers: head.headers.clone(),
+            body: body.clone(),
+        };
         let mut rng = self.arrive(record);
         let profile = self.profile();
         let fault = self.fault(&mut rng);
@@ -68,7 +73,10 @@ impl Provider {
             "/chat/completions" | "/completions" | "/embeddings" if head.method == Method::POST => {
                 self.plan(&profile, &path, &body, fault.as_ref(), &mut rng)
             }
-            _ => Err(refuse(StatusCode::NOT_FOUND, &error("Unknown path", "invalid_request_error", None, Some("unknown_url")))),
+            _ => Err(refuse(
+                StatusCode::NOT_FOUND,
+                &error("Unknown path", "invalid_request_error", None, Some("unknown_url")),
+            )),
         });
         Ok(match reply {
             Ok(Planned::Done(reply)) => reply,
@@ -90,7 +98,14 @@ impl Provider {
         })
     }
 
-    fn plan(self: &Arc<Self>, profile: &Profile, path: &str, body: &Bytes, fault: Option<&Fault>, rng: &mut StdRng) -> Result<Planned, Refusal> {
+    fn plan(
+        self: &Arc<Self>,
+        profile: &Profile,
+        path: &str,
+        body: &Bytes,
+        fault: Option<&Fault>,
+        rng: &mut StdRng,
+    ) -> Result<Planned, Refusal> {
         let body: Value = serde_json::from_slice(body)
             .map_err(|_| bad_request("We could not parse the JSON body of your request.", None))?;
         let model = validate(profile, &body)?;
@@ -111,7 +126,15 @@ impl Provider {
         Ok(self.speak(&ask, headers, wait, per_token, fault, visit))
     }
 
-    fn speak(self: &Arc<Self>, ask: &Ask, mut headers: HeaderMap, wait: Duration, per_token: Duration, fault: Option<&Fault>, visit: Visit) -> Planned {
+    fn speak(
+        self: &Arc<Self>,
+        ask: &Ask,
+        mut headers: HeaderMap,
+        wait: Duration,
+        per_token: Duration,
+        fault: Option<&Fault>,
+        visit: Visit,
+    ) -> Planned {
         if ask.streams() && !matches!(fault, Some(Fault::ErrorIn200 | Fault::GarbageJson)) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
             let steps = ask.stream(wait, per_token, fault);
@@ -161,7 +184,10 @@ fn validate(profile: &Profile, body: &Value) -> Result<String, Refusal> {
     let model = body["model"].as_str().unwrap_or_default();
     if !profile.models.iter().any(|entry| entry.id == model) {
         let message = format!("The model `{model}` does not exist or you do not have access to it.");
-        return Err(refuse(StatusCode::NOT_FOUND, &error(&message, "invalid_request_error", None, Some("model_not_found"))));
+        return Err(refuse(
+            StatusCode::NOT_FOUND,
+            &error(&message, "invalid_request_error", None, Some("model_not_found")),
+        ));
     }
     if body["temperature"].as_f64().is_some_and(|value| !(0.0..=2.0).contains(&value)) {
         return Err(bad_request("Invalid 'temperature': expected a value between 0 and 2.", Some("temperature")));

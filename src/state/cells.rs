@@ -4,7 +4,6 @@
 //! to copy out or to note one event, never across an await.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 

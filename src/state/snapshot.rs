@@ -122,7 +122,13 @@ impl Snapshot {
     }
 
     /// The endpoints of `route` that were not tried yet, with their health and quota as of now.
-    pub fn candidates(&self, route: RouteIx, request: &Request, tried: &[EndpointIx], now: Timestamp) -> Vec<Candidate<'_>> {
+    pub fn candidates(
+        &self,
+        route: RouteIx,
+        request: &Request,
+        tried: &[EndpointIx],
+        now: Timestamp,
+    ) -> Vec<Candidate<'_>> {
         let tiers = &self.model.routes[route].tiers;
         let mut candidates = Vec::with_capacity(tiers.iter().map(Vec::len).sum());
         for (tier, entries) in tiers.iter().enumerate() {
@@ -151,7 +157,14 @@ impl Snapshot {
 
     /// What the engine decides on.
     pub fn view<'a>(&'a self, route: RouteIx, candidates: &'a [Candidate<'a>], now: Timestamp) -> View<'a> {
-        View { objective: &self.model.routes[route].objective, route: self.routes[route].read(now), candidates }
+        let policy = &self.model.routes[route];
+        View {
+            objective: &policy.objective,
+            route: self.routes[route].read(now),
+            candidates,
+            first_token_timeout: policy.timeouts.first_token,
+            total_timeout: policy.timeouts.total,
+        }
     }
 
     /// Where the metrics of such requests go. Made at first use: most combinations never occur.

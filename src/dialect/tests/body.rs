@@ -87,7 +87,8 @@ fn deep_nesting_is_an_error_and_not_a_crash() {
 #[test]
 fn needs_are_read_from_structure_and_not_from_text() {
     let needs = |body: Value| read_head(Kind::Chat, body.to_string().as_bytes()).unwrap().needs;
-    let text = json!({"model": "m", "messages": [{"role": "user", "content": "\"image_url\" \"input_audio\""}], "tools": []});
+    let text =
+        json!({"model": "m", "messages": [{"role": "user", "content": "\"image_url\" \"input_audio\""}], "tools": []});
     assert_eq!(needs(text), Capabilities::NONE);
     let image = json!({"model": "m", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]});
     assert_eq!(needs(image), Capabilities::VISION);

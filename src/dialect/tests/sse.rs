@@ -66,8 +66,12 @@ fn every_golden_stream_begins_with_content_after_preamble_and_says_how_it_ends()
 fn usage_is_found_wherever_a_stream_puts_it() {
     let silent = ["openai_tool_call", "openai_error_midstream", "azure_first_chunk"];
     for (name, stream) in GOLDEN.iter().filter(|(name, _)| !silent.contains(name)) {
-        let usage = frames([Bytes::from_static(stream.as_bytes())]).iter().filter_map(|frame| inspect(frame).usage).next_back();
-        assert!(usage.is_some_and(|usage| usage.input > Tokens::ZERO && usage.output > Tokens::ZERO), "{name}: {usage:?}");
+        let usage =
+            frames([Bytes::from_static(stream.as_bytes())]).iter().filter_map(|frame| inspect(frame).usage).next_back();
+        assert!(
+            usage.is_some_and(|usage| usage.input > Tokens::ZERO && usage.output > Tokens::ZERO),
+            "{name}: {usage:?}"
+        );
     }
 }
 
@@ -94,7 +98,9 @@ fn an_error_is_seen_in_every_disguise() {
 
 #[test]
 fn reasoning_and_tool_calls_are_first_tokens_and_empty_deltas_are_not() {
-    let kind = |delta: &str| letter(format!("data: {{\"choices\":[{{\"delta\":{delta},\"finish_reason\":null}}]}}\n\n").as_bytes());
+    let kind = |delta: &str| {
+        letter(format!("data: {{\"choices\":[{{\"delta\":{delta},\"finish_reason\":null}}]}}\n\n").as_bytes())
+    };
     assert_eq!(kind(r#"{"role":"assistant","content":""}"#), 'p');
     assert_eq!(kind(r#"{"content":null,"tool_calls":[]}"#), 'p');
     assert_eq!(kind(r#"{"reasoning_content":"hm"}"#), 'c');
@@ -105,7 +111,9 @@ fn reasoning_and_tool_calls_are_first_tokens_and_empty_deltas_are_not() {
 #[test]
 fn lines_may_end_in_any_way_and_data_may_stand_on_several() {
     for end in ["\n", "\r\n", "\r"] {
-        let stream = format!("\u{feff}data: {{\"choices\":{end}data: [{{\"delta\":{{\"content\":\"x\"}}}}]}}{end}{end}data: [DONE]{end}{end}");
+        let stream = format!(
+            "\u{feff}data: {{\"choices\":{end}data: [{{\"delta\":{{\"content\":\"x\"}}}}]}}{end}{end}data: [DONE]{end}{end}"
+        );
         assert_eq!(shape(&stream), "cd", "{end:?}");
     }
 }

@@ -1,0 +1,273 @@
+//! Failover: what a client never notices, what it is told, and what is never tried twice.
+#![expect(missing_docs, reason = "a test binary has no documentation")]
+
+#[path = "support/rig.rs"]
+mod rig;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use faregate::simulated::{Fault, Provider};
+use rig::{Rig, chat, post, provider, serving, streamed, upstream};
+use serde_json::json;
+
+const POLICY: &str = r#"
+[defaults]
+timeouts = { connect = "1s", first_token = "4s", idle = "5s", total = "60s" }
+retry = { attempts = 3, budget = "20%", floor = "1/s" }
+[[routes]]
+name = "chat"
+models = ["fast"]
+cluster = [["cheap/m"], ["dear/m"]]
+"#;
+
+struct Pair {
+    rig: Rig,
+    cheap: Arc<Provider>,
+    dear: Arc<Provider>,
+}
+
+fn pair() -> Pair {
+    let (cheap, dear) = (provider(serving(&["m"])), provider(serving(&["m"])));
+    let config = upstream("cheap", "m", "1", "1") + &upstream("dear", "m", "5", "5");
+    let rig = Rig::new(&config, POLICY, &[("cheap", &cheap), ("dear", &dear)]);
+    Pair { rig, cheap, dear }
+}
+
+fn faults_before_content() -> Vec<Fault> {
+    let status = |status| Fault::Status { status, body: None, retry_after: None };
+    vec![
+        Fault::Refuse,
+        status(408),
+        status(429),
+        status(500),
+        status(503),
+        status(401),
+        status(302),
+        Fault::HangBeforeHead,
+        Fault::HangBeforeFirstToken,
+        Fault::CutBeforeContent,
+        Fault::ErrorIn200,
+        Fault::GarbageJson,
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_request_survives_every_failure_of_its_first_endpoint() {
+    for fault in faults_before_content().into_iter().chain([Fault::CutAfter { tokens: 3 }]) {
+        let Pair { rig, cheap, .. } = pair();
+        cheap.set_fault(Some(fault.clone()));
+
+        let reply = rig.chat("fast").await;
+
+        assert_eq!(
+            (reply.status.as_u16(), reply.header("x-faregate-endpoint")),
+            (200, "dear/m"),
+            "{fault:?}: {}",
+            reply.text()
+        );
+        assert_eq!(reply.header("x-faregate-attempts"), "2", "{fault:?}");
+        assert!(reply.json()["choices"][0]["message"]["content"].as_str().unwrap().contains("tok"), "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_survives_every_failure_before_its_first_token() {
+    for fault in faults_before_content().into_iter().chain([Fault::ErrorEventFirst, Fault::CutAfter { tokens: 0 }]) {
+        let Pair { rig, cheap, .. } = pair();
+        cheap.set_fault(Some(fault.clone()));
+
+        let reply = rig.stream("fast").await;
+
+        assert_eq!((reply.status.as_u16(), reply.header("x-faregate-endpoint")), (200, "dear/m"), "{fault:?}");
+        assert!(
+            reply.text().ends_with("data: [DONE]\n\n") && !reply.text().contains("error"),
+            "{fault:?}: {}",
+            reply.text()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_cannot_be_reached_is_left_at_once() {
+    let Pair { rig, .. } = pair();
+    rig.unplug("cheap");
+
+    let reply = rig.chat("fast").await;
+
+    assert_eq!(reply.header("x-faregate-endpoint"), "dear/m");
+    assert_eq!(rig.metric(r#"faregate_failovers_total{from="cheap/m",reason="unreachable"}"#), 1.0);
+    assert_eq!(rig.metric(r#"faregate_attempts_total{model="m",result="unreachable",upstream="cheap"}"#), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_cut_after_its_first_token_ends_in_an_error_event_and_never_in_done() {
+    for fault in [Fault::CutAfter { tokens: 3 }, Fault::ErrorEventAfter { tokens: 3 }] {
+        let Pair { rig, cheap, dear } = pair();
+        cheap.set_fault(Some(fault.clone()));
+
+        let reply = rig.stream("fast").await;
+
+        let text = reply.text();
+        let last = text.trim_end().rsplit("data: ").next().unwrap();
+        assert!(
+            serde_json::from_str::<serde_json::Value>(last).unwrap()["error"]["message"].is_string(),
+            "{fault:?}: {text}"
+        );
+        assert_eq!(text.matches("tok ").count(), 3, "{fault:?}");
+        assert!(!text.contains("[DONE]"), "{fault:?}");
+        assert_eq!(dear.stats().requests, 0, "after the first byte there is no failover");
+        assert_eq!(rig.log()[0]["outcome"], "cut");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_falls_silent_is_ended_by_the_idle_timeout_which_comments_do_not_extend() {
+    let Pair { rig, cheap, .. } = pair();
+    cheap.set_fault(Some(Fault::KeepAlives { count: 30, every: Duration::from_secs(1) }));
+
+    let reply = rig.stream("fast").await;
+
+    assert_eq!(reply.header("x-faregate-endpoint"), "dear/m", "comments were taken for a first token");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clients_own_mistakes_come_back_as_the_upstream_said_and_are_not_retried() {
+    let Pair { rig, cheap, dear } = pair();
+    let mut body = chat("fast");
+    body["temperature"] = json!(7);
+
+    let reply = rig.post("/v1/chat/completions", &body).await;
+
+    assert_eq!(reply.status, 400);
+    assert_eq!(reply.json()["error"]["param"], "temperature");
+    assert_eq!((cheap.stats().requests, dear.stats().requests), (1, 0));
+    assert_eq!(reply.header("x-faregate-endpoint"), "cheap/m");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_failed_is_not_tried_again_and_the_client_is_told_not_to_retry() {
+    let Pair { rig, cheap, dear } = pair();
+    for provider in [&cheap, &dear] {
+        provider.set_fault(Some(Fault::Status { status: 500, body: None, retry_after: None }));
+    }
+
+    let reply = rig.chat("fast").await;
+
+    assert_eq!((reply.status.as_u16(), reply.code()), (502, "upstream_failed".to_owned()));
+    assert_eq!(reply.header("x-should-retry"), "false");
+    assert_eq!((cheap.stats().requests, dear.stats().requests), (1, 1));
+    let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("cheap/m: server_error") && message.contains("dear/m: server_error"), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_every_endpoint_is_throttled_the_client_learns_when_to_come_back() {
+    let Pair { rig, cheap, dear } = pair();
+    for (provider, wait) in [(&cheap, 20), (&dear, 7)] {
+        let retry_after = Some(Duration::from_secs(wait));
+        provider.set_fault(Some(Fault::Status { status: 429, body: None, retry_after }));
+    }
+
+    let first = rig.chat("fast").await;
+    let second = rig.chat("fast").await;
+
+    for reply in [&first, &second] {
+        assert_eq!((reply.status.as_u16(), reply.code()), (429, "rate_limited".to_owned()));
+        assert_eq!(reply.header("retry-after"), "7");
+    }
+    assert_eq!(
+        (cheap.stats().requests, dear.stats().requests),
+        (1, 1),
+        "a throttled endpoint was asked before its time"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_are_never_exceeded() {
+    let providers: Vec<_> = (0..5).map(|_| provider(serving(&["m"]))).collect();
+    let names = ["a", "b", "c", "d", "e"];
+    let config: String = names.iter().map(|name| upstream(name, "m", "1", "1")).collect();
+    let hosts: Vec<_> = names.iter().copied().zip(&providers).collect();
+    let rig = Rig::new(&config, "[defaults]\nretry = { attempts = 3, budget = \"20%\", floor = \"1/s\" }\n", &hosts);
+    for provider in &providers {
+        provider.set_fault(Some(Fault::Status { status: 500, body: None, retry_after: None }));
+    }
+
+    rig.chat("m").await;
+
+    assert_eq!(providers.iter().map(|provider| provider.stats().requests).sum::<u64>(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_runs_out_of_time_says_so() {
+    let (cheap, dear) = (provider(serving(&["m"])), provider(serving(&["m"])));
+    let config = upstream("cheap", "m", "1", "1") + &upstream("dear", "m", "5", "5");
+    let policy = POLICY.replace("60s", "6s");
+    let rig = Rig::new(&config, &policy, &[("cheap", &cheap), ("dear", &dear)]);
+    for provider in [&cheap, &dear] {
+        provider.set_fault(Some(Fault::HangBeforeHead));
+    }
+    let begun = faregate::runtime::now();
+
+    let reply = rig.stream("fast").await;
+
+    assert_eq!((reply.status.as_u16(), reply.code()), (504, "upstream_timeout".to_owned()));
+    assert_eq!(faregate::runtime::now().since(begun).as_secs(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_failures_is_stopped_by_the_retry_budget_but_one_broken_upstream_is_not() {
+    let Pair { rig, cheap, dear } = pair();
+    cheap.set_fault(Some(Fault::Status { status: 400, body: None, retry_after: None }));
+    for _ in 0..3 {
+        rig.chat("fast").await;
+    }
+    cheap.set_fault(Some(Fault::Refuse));
+    for _ in 0..8 {
+        assert_eq!(rig.chat("fast").await.status, 200, "a single broken upstream must not use the budget up");
+    }
+    assert!(dear.stats().answered >= 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reused_connection_that_was_closed_costs_no_attempt() {
+    let Pair { rig, cheap, .. } = pair();
+    rig.chat("fast").await;
+    // The provider drops the kept connection under the second request, then serves the fresh one.
+    cheap.set_fault(Some(Fault::Refuse));
+    let cheap_again = Arc::clone(&cheap);
+    tokio::spawn(async move {
+        while cheap_again.stats().requests < 2 {
+            tokio::task::yield_now().await;
+        }
+        cheap_again.set_fault(None);
+    });
+
+    let reply = rig.chat("fast").await;
+
+    assert_eq!((reply.header("x-faregate-endpoint"), reply.header("x-faregate-attempts")), ("cheap/m", "1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_client_leaves_the_upstream_call_is_cancelled_at_once() {
+    let profile = faregate::simulated::Profile {
+        per_token: faregate::simulated::Spread::exactly(Duration::from_secs(1)),
+        output_tokens: faregate::simulated::Length { median: 1_000.0, sigma: 0.0 },
+        ..serving(&["m"])
+    };
+    let slow = provider(profile);
+    let rig = Rig::new(&upstream("slow", "m", "1", "1"), "", &[("slow", &slow)]);
+    let response = rig.open(post("/v1/chat/completions", streamed("m").to_string())).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+
+    drop(response);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+
+    let stats = slow.stats();
+    assert_eq!((stats.aborted, stats.in_flight), (1, 0));
+    assert!(stats.output_tokens <= 7, "{stats:?}");
+    let line = &rig.log()[0];
+    assert_eq!((line["outcome"].as_str(), line["status"].as_u64()), (Some("cancelled"), Some(200)));
+    assert!(line["output_tokens"].as_u64().unwrap() >= 5, "what was streamed was billed: {line}");
+}

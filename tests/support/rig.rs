@@ -1,0 +1,253 @@
+//! The real data plane on in-memory pipes, with simulated providers behind it, in virtual time.
+//!
+//! Everything but sockets, threads and files is what the daemon runs: the listener, the service, the engine's cells,
+//! the connection pool and the policy compiler.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use faregate::observe::{AccessLog, AccessLogWriter, Metrics};
+use faregate::policy::{self, Format, Sources};
+use faregate::proxy::dial::{Connector, Dial, Dialing};
+use faregate::proxy::listener;
+use faregate::proxy::pool::Pool;
+use faregate::proxy::worker::{Shared, Worker};
+use faregate::simulated::{Profile, Provider, SimModel};
+use faregate::state::{Cells, Snapshot};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::GracefulShutdown;
+use parking_lot::Mutex;
+use serde_json::Value;
+
+/// Hosts that exist in a test, each a simulated provider.
+#[derive(Default)]
+pub struct Net {
+    hosts: Mutex<HashMap<String, Arc<Provider>>>,
+}
+
+impl Dial for Net {
+    fn dial<'a>(&'a self, host: &'a str, _port: u16) -> Dialing<'a> {
+        Box::pin(async move {
+            let provider = self.hosts.lock().get(host).cloned().ok_or(io::ErrorKind::ConnectionRefused)?;
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            tokio::spawn(provider.serve_connection(theirs));
+            Ok(Box::new(ours) as faregate::proxy::dial::BoxIo)
+        })
+    }
+}
+
+/// A data plane under test.
+pub struct Rig {
+    pub worker: Arc<Worker>,
+    pub net: Arc<Net>,
+    cells: Mutex<Cells>,
+    log: Arc<Mutex<Vec<u8>>>,
+    writer: Mutex<Option<AccessLogWriter>>,
+    graceful: GracefulShutdown,
+}
+
+/// A reply that has been read to its end.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.text()))
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn code(&self) -> String {
+        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+#[derive(Clone)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A provider that serves `model` and answers at once.
+pub fn provider(profile: Profile) -> Arc<Provider> {
+    Provider::new(profile, 7)
+}
+
+/// A profile that serves the models named.
+pub fn serving(models: &[&str]) -> Profile {
+    let models = models.iter().map(|id| SimModel { id: (*id).to_owned(), price: faregate::engine::Price::default() });
+    Profile { models: models.collect(), ..Profile::default() }
+}
+
+/// An upstream's table: at `http://NAME/v1`, with one model at a price per million tokens.
+pub fn upstream(name: &str, model: &str, input: &str, output: &str) -> String {
+    format!(
+        "[upstreams.{name}]\ndialect = \"openai\"\nbase_url = \"http://{name}/v1\"\nkeys = []\nregions = [\"{name}-land\"]\n\
+         [upstreams.{name}.models.\"{model}\"]\nprice = {{ input = \"{input} USD\", output = \"{output} USD\" }}\n\
+         capabilities = [\"tools\", \"vision\", \"json_schema\"]\n"
+    )
+}
+
+fn load(config: &str, policy: &str) -> policy::Loaded {
+    let read = |path: &Path| match path.file_name().and_then(|name| name.to_str()) {
+        Some("faregate.toml") => Ok(config.to_owned()),
+        Some("policy.toml") => Ok(policy.to_owned()),
+        _ => Err("no such file".to_owned()),
+    };
+    let sources = Sources { env: &|_| None, read: &read, now: SystemTime::UNIX_EPOCH };
+    policy::load(Path::new("/test/faregate.toml"), &sources)
+}
+
+fn compile(config: &str, policy: &str) -> policy::model::Model {
+    let config = format!("policy = \"policy.toml\"\n{config}");
+    let loaded = load(&config, policy);
+    loaded.model.unwrap_or_else(|| panic!("{}", policy::render(&loaded.diagnostics, Format::Plain)))
+}
+
+impl Rig {
+    /// A data plane with this configuration and policy; `hosts` are the upstreams' host names.
+    pub fn new(config: &str, policy: &str, hosts: &[(&str, &Arc<Provider>)]) -> Self {
+        let net = Arc::new(Net::default());
+        for (host, provider) in hosts {
+            net.hosts.lock().insert((*host).to_owned(), Arc::clone(provider));
+        }
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let cells = Mutex::new(Cells::default());
+        let now = faregate::runtime::now();
+        let snapshot = Snapshot::build(compile(config, policy), 1, &cells, &metrics, now).unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (access_log, writer) = AccessLog::start(Sink(Arc::clone(&log)), Arc::clone(&metrics)).unwrap();
+        let tls = rustls_config();
+        let worker = Arc::new(Worker {
+            shared: Arc::new(Shared::new(Arc::new(snapshot), metrics, access_log)),
+            pool: Arc::new(Pool::new(Connector::with_tls(Arc::clone(&net) as Arc<dyn Dial>, tls))),
+            rng: Mutex::new(faregate::runtime::seeded(11)),
+        });
+        Self { worker, net, cells, log, writer: Mutex::new(Some(writer)), graceful: GracefulShutdown::new() }
+    }
+
+    /// Puts another configuration in force.
+    pub fn reload(&self, config: &str, policy: &str) {
+        let shared = &self.worker.shared;
+        let generation = shared.snapshot().generation + 1;
+        let now = faregate::runtime::now();
+        let snapshot = Snapshot::build(compile(config, policy), generation, &self.cells, &shared.metrics, now).unwrap();
+        shared.commit(Arc::new(snapshot));
+    }
+
+    /// Takes a host off the net: connections to it are refused.
+    pub fn unplug(&self, host: &str) {
+        self.net.hosts.lock().remove(host);
+    }
+
+    /// Sends a request over a connection of its own; the body is still to be read.
+    pub async fn open(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, hyper::Error> {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(listener::serve(theirs, Arc::clone(&self.worker), self.graceful.watcher()));
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(ours)).await?;
+        tokio::spawn(connection);
+        sender.send_request(request).await
+    }
+
+    /// Sends a request and reads the whole reply. A cut reply is an error.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, hyper::Error> {
+        let (parts, body) = self.open(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Reply { status: parts.status, headers: parts.headers, body })
+    }
+
+    /// Posts JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send(post(path, body.to_string())).await.unwrap()
+    }
+
+    /// A plain chat with `model`.
+    pub async fn chat(&self, model: &str) -> Reply {
+        self.post("/v1/chat/completions", &chat(model)).await
+    }
+
+    /// A streamed chat with `model`.
+    pub async fn stream(&self, model: &str) -> Reply {
+        self.post("/v1/chat/completions", &streamed(model)).await
+    }
+
+    /// The metrics without the gauges of a scrape.
+    pub fn metrics(&self) -> String {
+        self.worker.shared.metrics.render().unwrap()
+    }
+
+    /// The value of one series; 0 if it does not exist.
+    pub fn metric(&self, series: &str) -> f64 {
+        let text = self.metrics();
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// The access log so far; ends the log.
+    pub fn log(&self) -> Vec<Value> {
+        if let Some(writer) = self.writer.lock().take() {
+            writer.finish();
+        }
+        let bytes = self.log.lock().clone();
+        String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// A POST with a JSON content type.
+pub fn post(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .header("host", "gateway")
+        .header("content-type", "application/json")
+        .body(Full::new(body.into()))
+        .unwrap()
+}
+
+/// A GET.
+pub fn get(path: &str) -> Request<Full<Bytes>> {
+    Request::builder().uri(path).header("host", "gateway").body(Full::default()).unwrap()
+}
+
+/// A chat.
+pub fn chat(model: &str) -> Value {
+    serde_json::json!({ "model": model, "messages": [{ "role": "user", "content": "hello" }] })
+}
+
+/// A streamed chat.
+pub fn streamed(model: &str) -> Value {
+    let mut body = chat(model);
+    body["stream"] = true.into();
+    body
+}
+
+fn rustls_config() -> Arc<rustls::ClientConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
+}
