@@ -16,7 +16,7 @@ use crate::proxy::presented_key;
 
 /// What a path needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
+pub(super) enum Need {
     /// Nothing: metrics and probes.
     Nothing,
     /// The right to see and change.
@@ -25,7 +25,7 @@ pub enum Need {
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Denied {
+pub(super) enum Denied {
     /// It needs the token, or another one.
     Token,
     /// It came with a foreign `Host` or `Origin`.
@@ -35,7 +35,7 @@ pub enum Denied {
 }
 
 /// Whether a request from `peer` to a plane bound to `bound` may go on.
-pub fn check(
+pub(super) fn check(
     need: Need,
     bound: IpAddr,
     peer: IpAddr,

@@ -16,7 +16,7 @@ use crate::units::{Dollars, Timestamp, Tokens};
 
 /// `GET /v1/endpoints`.
 #[derive(Debug, Serialize)]
-pub struct Endpoints<'a> {
+pub(super) struct Endpoints<'a> {
     generation: u64,
     endpoints: Vec<Endpoint<'a>>,
 }
@@ -59,7 +59,7 @@ impl From<&Price> for PriceView {
 }
 
 /// What every endpoint is and how it does.
-pub fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
+pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
     let model = &snapshot.model;
     let endpoints = model.endpoints.iter().map(|(position, endpoint)| {
         let seat = &snapshot.seats[position];
@@ -89,7 +89,7 @@ pub fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
 
 /// `GET /v1/policy`.
 #[derive(Debug, Serialize)]
-pub struct Policy<'a> {
+pub(super) struct Policy<'a> {
     generation: u64,
     source: &'a str,
     fingerprint: &'a str,
@@ -116,7 +116,7 @@ struct ExcludedView<'a> {
 }
 
 /// What the policy in force comes to.
-pub fn policy(snapshot: &Snapshot) -> Policy<'_> {
+pub(super) fn policy(snapshot: &Snapshot) -> Policy<'_> {
     let model = &snapshot.model;
     Policy {
         generation: snapshot.generation,
@@ -147,7 +147,7 @@ impl<'a> RouteView<'a> {
 
 /// `GET /readyz`.
 #[derive(Debug, Serialize)]
-pub struct Readiness<'a> {
+pub(super) struct Readiness<'a> {
     ready: bool,
     generation: u64,
     last_reload: LastReload<'a>,
@@ -161,7 +161,7 @@ struct LastReload<'a> {
 }
 
 /// Whether to send requests here, and whether what runs is what the files say.
-pub fn readiness<'a>(snapshot: &Snapshot, failure: Option<&'a Status>, ready: Ready) -> Readiness<'a> {
+pub(super) fn readiness<'a>(snapshot: &Snapshot, failure: Option<&'a Status>, ready: Ready) -> Readiness<'a> {
     Readiness {
         ready: ready == Ready::Yes,
         generation: snapshot.generation,
@@ -175,7 +175,7 @@ pub fn readiness<'a>(snapshot: &Snapshot, failure: Option<&'a Status>, ready: Re
 
 /// Whether requests should be sent here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ready {
+pub(super) enum Ready {
     /// They should.
     Yes,
     /// It is shutting down.
@@ -183,7 +183,7 @@ pub enum Ready {
 }
 
 /// States what is, for one scrape.
-pub fn fill_gauges(snapshot: &Snapshot, gauges: &Gauges, now: Timestamp) {
+pub(super) fn fill_gauges(snapshot: &Snapshot, gauges: &Gauges, now: Timestamp) {
     let model = &snapshot.model;
     for (position, endpoint) in model.endpoints.iter() {
         let cell = &snapshot.seats[position].cell;

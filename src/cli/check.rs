@@ -12,7 +12,7 @@ use super::resolve::Resolved;
 
 /// Whether to print what the files come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Resolve {
+pub(super) enum Resolve {
     /// Mistakes only.
     #[default]
     No,
@@ -22,7 +22,7 @@ pub enum Resolve {
 
 /// What a command prints, and how it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckOutcome {
+pub(super) struct CheckOutcome {
     /// The whole output.
     pub stdout: String,
     /// 0: fine; 2: invalid.
@@ -31,7 +31,7 @@ pub struct CheckOutcome {
 
 /// Checks each of `files`: a policy against the configuration `config`, or else the catalogue; a configuration with
 /// the policy that it names.
-pub fn check(
+pub(super) fn check(
     files: &[PathBuf],
     config: Option<&Path>,
     format: Format,

@@ -8,7 +8,7 @@ use crate::policy::{BUILTIN, builtin};
 use super::check::CheckOutcome;
 
 /// One line per built-in policy.
-pub fn list() -> CheckOutcome {
+pub(super) fn list() -> CheckOutcome {
     let width = BUILTIN.iter().map(|one| one.name.len()).max().unwrap_or_default();
     let stdout = BUILTIN.iter().fold(String::new(), |mut text, one| {
         let written = writeln!(text, "{:width$}  {}", one.name, one.summary());
@@ -19,7 +19,7 @@ pub fn list() -> CheckOutcome {
 }
 
 /// The text of the policy called `name` (`balanced` or `builtin:balanced`).
-pub fn show(name: &str) -> CheckOutcome {
+pub(super) fn show(name: &str) -> CheckOutcome {
     let known = BUILTIN.map(|one| one.name).join(", ");
     builtin(name.strip_prefix("builtin:").unwrap_or(name)).map_or_else(
         || CheckOutcome { stdout: format!("there is no built-in policy `{name}`; there are: {known}\n"), exit_code: 2 },

@@ -15,7 +15,7 @@ use crate::runtime;
 use crate::state::{BuildError, Cells, Snapshot};
 
 /// Looks up environment variables.
-pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+pub(super) type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Where the configuration comes from.
 #[derive(Clone)]

@@ -20,7 +20,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_secs(5);
 
 /// Reloads whenever a file has changed. Runs until dropped.
-pub async fn run(reloader: Arc<Reloader>) {
+pub(super) async fn run(reloader: Arc<Reloader>) {
     let (wake, mut woken) = mpsc::channel(1);
     let mut watched = Watched::new(wake);
     loop {

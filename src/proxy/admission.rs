@@ -12,7 +12,7 @@ use super::headers;
 use super::reply::Refusal;
 
 /// Lets a request in and reads its body.
-pub async fn admit(exchange: &mut Exchange, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
+pub(super) async fn admit(exchange: &mut Exchange, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
     // Before the body: a stranger shall not make us read 32 MiB.
     identify(exchange, headers)?;
     let server = &exchange.snapshot.model.server;
@@ -20,7 +20,7 @@ pub async fn admit(exchange: &mut Exchange, headers: &HeaderMap, body: Incoming)
 }
 
 /// Finds out whose request it is.
-pub fn identify(exchange: &mut Exchange, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn identify(exchange: &mut Exchange, headers: &HeaderMap) -> Result<(), Refusal> {
     let tenants = &exchange.snapshot.tenants;
     if tenants.is_open() {
         return Ok(());

@@ -27,7 +27,7 @@ use crate::state::Target;
 const MAX_PREAMBLE: usize = 64 * 1024;
 
 /// What is sent, whoever it is sent to.
-pub struct Letter<'a> {
+pub(super) struct Letter<'a> {
     /// Which API is called.
     pub kind: Kind,
     /// The client's headers.
@@ -40,7 +40,7 @@ pub struct Letter<'a> {
 
 /// How long this try may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(super) struct Limits {
     /// The policy's bounds.
     pub timeouts: Timeouts,
     /// For the first token of a stream, or the whole of a plain answer.
@@ -50,7 +50,7 @@ pub struct Limits {
 }
 
 /// What a try came to.
-pub enum Verdict {
+pub(super) enum Verdict {
     /// A stream whose first content has arrived.
     Stream(response::Parts, Box<Reader>),
     /// A plain answer, whole or too large to hold.
@@ -63,7 +63,7 @@ pub enum Verdict {
 
 /// Why a try failed.
 #[derive(Clone, Debug)]
-pub struct Trouble {
+pub(super) struct Trouble {
     /// Its class.
     pub failure: Failure,
     /// When the provider wants to be asked again.
@@ -81,7 +81,7 @@ impl Trouble {
 }
 
 /// Sends `letter` to `target` and reads on to the commit point.
-pub async fn attempt(
+pub(super) async fn attempt(
     pool: &Arc<Pool>,
     target: &Target,
     letter: Letter<'_>,

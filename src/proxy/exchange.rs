@@ -21,7 +21,7 @@ use crate::state::Snapshot;
 use crate::units::{PicoUsd, Timestamp};
 
 /// A request under way.
-pub struct Exchange {
+pub(super) struct Exchange {
     /// The worker that serves it.
     pub worker: Arc<Worker>,
     /// What was in force when it came.
@@ -56,7 +56,7 @@ pub struct Exchange {
 
 impl Exchange {
     /// A request whose head has just arrived.
-    pub fn begin(worker: Arc<Worker>, id: String, running: Running) -> Self {
+    pub(super) fn begin(worker: Arc<Worker>, id: String, running: Running) -> Self {
         let gauge = worker.shared.metrics.request_started();
         Self {
             snapshot: worker.shared.snapshot(),
@@ -83,30 +83,30 @@ impl Exchange {
     }
 
     /// A call of an upstream begins.
-    pub fn calling(&mut self, guard: Guard) {
+    pub(super) fn calling(&mut self, guard: Guard) {
         self.endpoint = Some(guard.endpoint());
         self.guard = Some(guard);
     }
 
     /// The call in flight.
-    pub fn call(&mut self) -> Option<&mut Guard> {
+    pub(super) fn call(&mut self) -> Option<&mut Guard> {
         self.guard.as_mut()
     }
 
     /// The call in flight has ended.
-    pub fn settle(&mut self, end: End) {
+    pub(super) fn settle(&mut self, end: End) {
         if let Some(guard) = self.guard.take() {
             self.settlement = Some(guard.end(end));
         }
     }
 
     /// Time that was the upstream's or the client's, not ours.
-    pub fn waited(&mut self, span: Duration) {
+    pub(super) fn waited(&mut self, span: Duration) {
         self.upstream_time += span;
     }
 
     /// The reply's head is on its way: what happens from now on no longer delays it.
-    pub fn replied(&mut self, status: u16) {
+    pub(super) fn replied(&mut self, status: u16) {
         self.status = Some(status);
         let now = runtime::now();
         if self.stream {
@@ -116,12 +116,12 @@ impl Exchange {
     }
 
     /// How it ended for the client.
-    pub fn ended(&mut self, outcome: Outcome) {
+    pub(super) fn ended(&mut self, outcome: Outcome) {
         self.outcome = outcome;
     }
 
     /// It is answered by an error of ours.
-    pub fn refused(&mut self, refusal: &Refusal) {
+    pub(super) fn refused(&mut self, refusal: &Refusal) {
         self.outcome = refusal.outcome();
         self.error = Some(refusal.code());
         self.stream = false;
@@ -129,17 +129,17 @@ impl Exchange {
     }
 
     /// The error's code, where one was sent.
-    pub fn note_error(&mut self, code: &'static str) {
+    pub(super) fn note_error(&mut self, code: &'static str) {
         self.error = Some(code);
     }
 
     /// What the answer cost, once it is settled.
-    pub fn cost(&self) -> Option<PicoUsd> {
+    pub(super) fn cost(&self) -> Option<PicoUsd> {
         self.settlement.and_then(|settlement| settlement.cost)
     }
 
     /// The reply headers that say what faregate did.
-    pub fn describe(&self, headers: &mut HeaderMap) {
+    pub(super) fn describe(&self, headers: &mut HeaderMap) {
         let mut put = |name: &'static str, value: &str| {
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(HeaderName::from_static(name), value);
@@ -159,7 +159,7 @@ impl Exchange {
     }
 
     /// Calls of upstreams so far.
-    pub fn attempts(&self) -> u32 {
+    pub(super) fn attempts(&self) -> u32 {
         let calls =
             self.failed.len() + usize::from(self.endpoint.is_some_and(|endpoint| self.last_failed() != Some(endpoint)));
         u32::try_from(calls).unwrap_or(u32::MAX)

@@ -26,7 +26,7 @@ use crate::policy::model::{Model, Route};
 use crate::runtime;
 
 /// A request that was read and admitted.
-pub struct Call {
+pub(super) struct Call {
     /// Which API is called.
     pub kind: Kind,
     /// The client's headers.
@@ -51,7 +51,7 @@ struct Failures {
 }
 
 /// Answers `call`.
-pub async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBody> {
+pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBody> {
     let snapshot = Arc::clone(&exchange.snapshot);
     let route = &snapshot.model.routes[call.route];
     let deadline = runtime::instant() + route.timeouts.total;
@@ -237,7 +237,7 @@ fn pass_refusal(mut exchange: Exchange, parts: response::Parts, body: Bytes) -> 
 }
 
 /// An error of ours.
-pub fn refuse(mut exchange: Exchange, refusal: &Refusal) -> Response<ReplyBody> {
+pub(super) fn refuse(mut exchange: Exchange, refusal: &Refusal) -> Response<ReplyBody> {
     exchange.refused(refusal);
     let (mut parts, body) = refusal.response().into_parts();
     exchange.describe(&mut parts.headers);

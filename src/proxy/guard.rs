@@ -15,7 +15,7 @@ use crate::units::{PicoUsd, Timestamp, Tokens};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(super) enum End {
     /// With a whole answer.
     Answered,
     /// The upstream refused the request as the client's fault.
@@ -35,7 +35,7 @@ pub enum End {
 
 /// What a call used and cost, in the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settlement {
+pub(super) struct Settlement {
     /// Tokens, as reported or else estimated.
     pub usage: Usage,
     /// The bill of what reached the client; `None` without a price.
@@ -44,7 +44,7 @@ pub struct Settlement {
 
 /// A call in flight.
 #[derive(Debug)]
-pub struct Guard {
+pub(super) struct Guard {
     snapshot: Arc<Snapshot>,
     endpoint: EndpointIx,
     route: RouteIx,
@@ -67,7 +67,13 @@ struct Tickets {
 impl Guard {
     /// Sets quota aside for a call of `entry` and counts it as in flight; `None` if another request took the place
     /// since the decision.
-    pub fn admit(snapshot: &Arc<Snapshot>, route: RouteIx, entry: &Entry, mode: Mode, prompt: Tokens) -> Option<Self> {
+    pub(super) fn admit(
+        snapshot: &Arc<Snapshot>,
+        route: RouteIx,
+        entry: &Entry,
+        mode: Mode,
+        prompt: Tokens,
+    ) -> Option<Self> {
         let now = runtime::now();
         let seat = &snapshot.seats[entry.endpoint];
         let tokens = prompt + entry.expected_output;
@@ -92,22 +98,17 @@ impl Guard {
     }
 
     /// The endpoint that is called.
-    pub const fn endpoint(&self) -> EndpointIx {
+    pub(super) const fn endpoint(&self) -> EndpointIx {
         self.endpoint
     }
 
     /// Its cells and fixed parts.
-    pub fn seat(&self) -> &Arc<Seat> {
+    pub(super) fn seat(&self) -> &Arc<Seat> {
         &self.snapshot.seats[self.endpoint]
     }
 
-    /// When the call began.
-    pub const fn sent_at(&self) -> Timestamp {
-        self.sent_at
-    }
-
     /// The first token of a stream has arrived.
-    pub fn first_token(&mut self) {
+    pub(super) fn first_token(&mut self) {
         if self.first_token.is_some() {
             return;
         }
@@ -120,17 +121,17 @@ impl Guard {
     }
 
     /// The upstream has said what was used; the last report counts.
-    pub const fn report(&mut self, usage: Usage) {
+    pub(super) const fn report(&mut self, usage: Usage) {
         self.reported = Some(usage);
     }
 
     /// Output seen so far, for when the upstream never says.
-    pub fn estimate_output(&mut self, tokens: Tokens) {
+    pub(super) fn estimate_output(&mut self, tokens: Tokens) {
         self.output_estimate = tokens;
     }
 
     /// Settles.
-    pub fn end(mut self, end: End) -> Settlement {
+    pub(super) fn end(mut self, end: End) -> Settlement {
         self.settle(end)
     }
 

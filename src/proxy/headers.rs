@@ -39,7 +39,7 @@ const TO_CLIENT: [HeaderName; 10] = [
 const TO_CLIENT_PREFIXES: [&str; 3] = ["x-ratelimit-", "ratelimit-", "anthropic-ratelimit-"];
 
 /// The head of the request that an upstream sees.
-pub fn to_upstream(client: &HeaderMap, host: &HeaderValue, authorization: Option<&HeaderValue>) -> HeaderMap {
+pub(super) fn to_upstream(client: &HeaderMap, host: &HeaderValue, authorization: Option<&HeaderValue>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(TO_UPSTREAM.len() + 3);
     headers.insert(HOST, host.clone());
     for name in &TO_UPSTREAM {
@@ -56,7 +56,7 @@ pub fn to_upstream(client: &HeaderMap, host: &HeaderValue, authorization: Option
 }
 
 /// What of an upstream's reply head goes on to the client.
-pub fn to_client(upstream: &HeaderMap) -> HeaderMap {
+pub(super) fn to_client(upstream: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(upstream.len().min(16) + 8);
     for (name, value) in upstream {
         let passes =

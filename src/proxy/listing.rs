@@ -28,7 +28,7 @@ impl<'a> Entry<'a> {
 }
 
 /// All models.
-pub fn all(exchange: &Exchange) -> Bytes {
+pub(super) fn all(exchange: &Exchange) -> Bytes {
     let model = &exchange.snapshot.model;
     let mut data: Vec<Entry<'_>> = Vec::new();
     for (route, entry) in model.routes.iter() {
@@ -43,7 +43,7 @@ pub fn all(exchange: &Exchange) -> Bytes {
 }
 
 /// One model, by its name as it stands in the path.
-pub fn one(exchange: &Exchange, path: &str) -> Result<Bytes, Refusal> {
+pub(super) fn one(exchange: &Exchange, path: &str) -> Result<Bytes, Refusal> {
     let id = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
     let route = exchange.snapshot.model.names.resolve(&id).filter(|route| is_visible(exchange, *route));
     match route {

@@ -51,7 +51,7 @@ impl Body for Payload {
 }
 
 /// The request for one attempt.
-pub fn request(
+pub(super) fn request(
     uri: Uri,
     client: &HeaderMap,
     host: &HeaderValue,

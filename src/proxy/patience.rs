@@ -20,7 +20,7 @@ const IDLE: Duration = Duration::from_secs(75);
 
 /// What the requests of one connection tell its watcher.
 #[derive(Debug, Default)]
-pub struct Activity {
+pub(super) struct Activity {
     running: AtomicU64,
     ended: AtomicU64,
     multiplexed: AtomicBool,
@@ -28,11 +28,11 @@ pub struct Activity {
 
 /// Marks a request as running until dropped.
 #[derive(Debug)]
-pub struct Running(Arc<Activity>);
+pub(super) struct Running(Arc<Activity>);
 
 impl Activity {
     /// A request's head has arrived.
-    pub fn begin(self: &Arc<Self>, version: http::Version) -> Running {
+    pub(super) fn begin(self: &Arc<Self>, version: http::Version) -> Running {
         self.running.fetch_add(1, Ordering::Relaxed);
         if version == http::Version::HTTP_2 {
             self.multiplexed.store(true, Ordering::Relaxed);
@@ -50,7 +50,7 @@ impl Drop for Running {
 
 /// A client's byte stream that fails with `TimedOut` when the client takes too long over a head, or over nothing.
 #[derive(Debug)]
-pub struct Patient<I> {
+pub(super) struct Patient<I> {
     inner: I,
     activity: Arc<Activity>,
     head_limit: Duration,
@@ -62,7 +62,7 @@ pub struct Patient<I> {
 impl<I> Patient<I> {
     /// Watches `inner`: every request head must be complete within `head_limit` of its first byte, the first head
     /// within `head_limit` of now.
-    pub fn new(inner: I, activity: Arc<Activity>, head_limit: Duration) -> Self {
+    pub(super) fn new(inner: I, activity: Arc<Activity>, head_limit: Duration) -> Self {
         let alarm = Box::pin(tokio::time::sleep(head_limit));
         Self { inner, activity, head_limit, alarm, reading_head: true, ended: 0 }
     }

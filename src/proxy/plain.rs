@@ -30,7 +30,7 @@ const MAX_ERROR: usize = 64 * 1024;
 const ERROR_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A plain answer.
-pub enum Plain {
+pub(super) enum Plain {
     /// All of it, looked through.
     Whole(Answer),
     /// The beginning of a large one, and where the rest comes from.
@@ -38,7 +38,7 @@ pub enum Plain {
 }
 
 /// A whole answer.
-pub struct Answer {
+pub(super) struct Answer {
     /// As it came.
     pub body: Bytes,
     /// What it used, as reported.
@@ -48,7 +48,12 @@ pub struct Answer {
 }
 
 /// Reads an answer as far as it is held.
-pub async fn collect(kind: Kind, headers: &HeaderMap, mut body: LeasedBody, held: &mut Held) -> Result<Plain, Trouble> {
+pub(super) async fn collect(
+    kind: Kind,
+    headers: &HeaderMap,
+    mut body: LeasedBody,
+    held: &mut Held,
+) -> Result<Plain, Trouble> {
     let most = if is_json(headers) { MAX_HELD } else { MAX_OTHER };
     let announced = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
     // What will not fit anyway is not held any longer than anything else.
@@ -85,7 +90,7 @@ fn judge(kind: Kind, headers: &HeaderMap, answer: Bytes) -> Result<Plain, Troubl
 }
 
 /// The body of an error reply, as far as it is worth reading. An error about an error says nothing new.
-pub async fn read_error(body: LeasedBody) -> Bytes {
+pub(super) async fn read_error(body: LeasedBody) -> Bytes {
     let read = Limited::new(body, MAX_ERROR).collect();
     match tokio::time::timeout(ERROR_PATIENCE, read).await {
         Ok(Ok(collected)) => collected.to_bytes(),

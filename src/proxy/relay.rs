@@ -25,7 +25,7 @@ use crate::runtime;
 const LINGER: Duration = Duration::from_millis(500);
 
 /// A reply body.
-pub enum ReplyBody {
+pub(super) enum ReplyBody {
     /// All of it.
     Whole(Option<Bytes>),
     /// Events as they come.
@@ -37,13 +37,13 @@ pub enum ReplyBody {
 /// Why a plain reply ends early. The client sees its connection cut.
 #[derive(Debug, thiserror::Error)]
 #[error("the upstream's reply broke off: {reason}")]
-pub struct Broken {
+pub(super) struct Broken {
     reason: String,
 }
 
 impl ReplyBody {
     /// A body that is all there.
-    pub const fn whole(bytes: Bytes) -> Self {
+    pub(super) const fn whole(bytes: Bytes) -> Self {
         Self::Whole(Some(bytes))
     }
 }
@@ -75,7 +75,7 @@ impl Body for ReplyBody {
 
 /// How long a relay may go on.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub(super) struct Patience {
     /// Without content.
     pub idle: Duration,
     /// At all.
@@ -83,7 +83,7 @@ pub struct Patience {
 }
 
 /// Relays a stream.
-pub struct StreamRelay {
+pub(super) struct StreamRelay {
     exchange: Exchange,
     reader: Option<Box<Reader>>,
     last_words: Option<Bytes>,
@@ -95,7 +95,7 @@ pub struct StreamRelay {
 
 impl StreamRelay {
     /// Relays what `reader` has ready and what it will read.
-    pub fn new(mut exchange: Exchange, reader: Box<Reader>, patience: Patience) -> Self {
+    pub(super) fn new(mut exchange: Exchange, reader: Box<Reader>, patience: Patience) -> Self {
         note_first_token(&mut exchange, &reader);
         let now = runtime::instant();
         let alarm = Box::pin(tokio::time::sleep_until(patience.deadline.min(now + patience.idle)));
@@ -224,7 +224,7 @@ fn drain_ready(reader: &mut Reader) -> Bytes {
 }
 
 /// Relays a plain answer that is too large to hold.
-pub struct PlainRelay {
+pub(super) struct PlainRelay {
     exchange: Exchange,
     held: VecDeque<Bytes>,
     body: Option<LeasedBody>,
@@ -234,7 +234,7 @@ pub struct PlainRelay {
 
 impl PlainRelay {
     /// Relays `held`, then what `body` brings.
-    pub fn new(exchange: Exchange, held: VecDeque<Bytes>, body: LeasedBody, deadline: Instant) -> Self {
+    pub(super) fn new(exchange: Exchange, held: VecDeque<Bytes>, body: LeasedBody, deadline: Instant) -> Self {
         let rest = body.size_hint().exact();
         let so_far: usize = held.iter().map(Bytes::len).sum();
         let length = rest.map(|rest| rest + crate::units::len_to_u64(so_far));

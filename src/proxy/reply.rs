@@ -13,13 +13,13 @@ use crate::dialect;
 use crate::observe::Outcome;
 
 /// Tells SDKs whether to try again by themselves.
-pub const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+pub(super) const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The wait in milliseconds, finer than `Retry-After`.
-pub const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+pub(super) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// Why a request was not answered by an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub(super) enum Refusal {
     /// The body or a header is malformed.
     Invalid {
         /// What and where, and what to do about it.
@@ -93,8 +93,6 @@ pub enum Refusal {
         /// Each attempt and its failure.
         reason: String,
     },
-    /// The daemon is full.
-    Overloaded,
 }
 
 struct Shape {
@@ -109,12 +107,12 @@ const fn shape(status: StatusCode, kind: &'static str, code: &'static str) -> Sh
 
 impl Refusal {
     /// The HTTP status.
-    pub fn status(&self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         self.shape().status
     }
 
     /// The error's code, from the closed list.
-    pub fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> &'static str {
         self.shape().code
     }
 
@@ -136,12 +134,11 @@ impl Refusal {
             Self::RateLimited { .. } => shape(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limited"),
             Self::UpstreamFailed { .. } => shape(StatusCode::BAD_GATEWAY, "api_error", "upstream_failed"),
             Self::UpstreamTimeout { .. } => shape(StatusCode::GATEWAY_TIMEOUT, "api_error", "upstream_timeout"),
-            Self::Overloaded => shape(StatusCode::SERVICE_UNAVAILABLE, "api_error", "overloaded"),
         }
     }
 
     /// How the request ended, for the metrics.
-    pub fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self::Invalid { .. }
             | Self::TooLarge { .. }
@@ -153,7 +150,7 @@ impl Refusal {
             | Self::Incapable { .. }
             | Self::ContextExceeded { .. } => Outcome::ClientError,
             Self::Unauthorized | Self::Forbidden { .. } => Outcome::Refused,
-            Self::NoEndpoint { .. } | Self::Overloaded => Outcome::NoEndpoint,
+            Self::NoEndpoint { .. } => Outcome::NoEndpoint,
             Self::RateLimited { .. } => Outcome::RateLimited,
             Self::UpstreamFailed { .. } => Outcome::UpstreamError,
             Self::UpstreamTimeout { .. } => Outcome::Timeout,
@@ -181,7 +178,6 @@ impl Refusal {
             | Self::UpstreamFailed { reason }
             | Self::UpstreamTimeout { reason } => reason.clone(),
             Self::RateLimited { .. } => "the quota of every endpoint that may serve this is used up for now".into(),
-            Self::Overloaded => "faregate holds as many requests as it can; try again shortly".into(),
         }
     }
 
@@ -200,13 +196,12 @@ impl Refusal {
             | Self::NoEndpoint { .. }
             | Self::RateLimited { .. }
             | Self::UpstreamFailed { .. }
-            | Self::UpstreamTimeout { .. }
-            | Self::Overloaded => None,
+            | Self::UpstreamTimeout { .. } => None,
         }
     }
 
     /// The complete reply.
-    pub fn response(&self) -> Response<Bytes> {
+    pub(super) fn response(&self) -> Response<Bytes> {
         let shape = self.shape();
         let body = dialect::error_body(&self.message(), shape.kind, self.param(), shape.code);
         let mut response = Response::new(body);
@@ -227,9 +222,6 @@ impl Refusal {
                     HeaderValue::from(wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
                 );
                 headers.insert(RETRY_AFTER_MS, HeaderValue::from(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
-            }
-            Self::Overloaded => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Self::UpstreamFailed { .. } | Self::UpstreamTimeout { .. } | Self::Incapable { .. } => {
                 headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));

@@ -34,7 +34,7 @@ enum Api<'a> {
 }
 
 /// Answers one request.
-pub async fn answer(worker: &Arc<Worker>, request: Request<Incoming>, running: Running) -> Response<ReplyBody> {
+pub(super) async fn answer(worker: &Arc<Worker>, request: Request<Incoming>, running: Running) -> Response<ReplyBody> {
     let id = format!("{:016x}", worker.rng.lock().next_u64());
     let exchange = Exchange::begin(Arc::clone(worker), id, running);
     let (head, body) = request.into_parts();

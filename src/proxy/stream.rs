@@ -19,7 +19,7 @@ use crate::units::Tokens;
 
 /// What the client asked for concerning the usage chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UsageChunk {
+pub(super) enum UsageChunk {
     /// It asked for it: pass it on.
     Wanted,
     /// Only faregate asked for it: keep it back.
@@ -28,7 +28,7 @@ pub enum UsageChunk {
 
 /// What has been learned by reading on.
 #[derive(Debug)]
-pub enum Step {
+pub(super) enum Step {
     /// Frames are ready to go on; the first content is among them or went before.
     Content,
     /// Frames are ready, none of them with content yet.
@@ -45,7 +45,7 @@ pub enum Step {
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(super) enum Ending {
     /// With a finish reason or `[DONE]`.
     Complete,
     /// Without either.
@@ -53,7 +53,7 @@ pub enum Ending {
 }
 
 /// Reads a streamed answer.
-pub struct Reader {
+pub(super) struct Reader {
     body: LeasedBody,
     splitter: Splitter,
     ready: VecDeque<Bytes>,
@@ -67,7 +67,7 @@ pub struct Reader {
 
 impl Reader {
     /// A reader of `body`.
-    pub fn new(body: LeasedBody, usage_chunk: UsageChunk) -> Self {
+    pub(super) fn new(body: LeasedBody, usage_chunk: UsageChunk) -> Self {
         Self {
             body,
             splitter: Splitter::new(),
@@ -82,42 +82,42 @@ impl Reader {
     }
 
     /// The next frame that may go on.
-    pub fn pop(&mut self) -> Option<Bytes> {
+    pub(super) fn pop(&mut self) -> Option<Bytes> {
         self.ready.pop_front()
     }
 
     /// Bytes that are ready to go on.
-    pub fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         self.ready.iter().map(Bytes::len).sum()
     }
 
     /// What the upstream reported, if it did.
-    pub const fn usage(&self) -> Option<Usage> {
+    pub(super) const fn usage(&self) -> Option<Usage> {
         self.usage
     }
 
     /// Output seen so far, estimated from its text.
-    pub const fn output(&self) -> Tokens {
+    pub(super) const fn output(&self) -> Tokens {
         self.output
     }
 
     /// Whether content, reasoning or a tool call has arrived.
-    pub const fn has_content(&self) -> bool {
+    pub(super) const fn has_content(&self) -> bool {
         self.content
     }
 
     /// Whether the answer is whole, though the stream may go on.
-    pub const fn is_complete(&self) -> bool {
+    pub(super) const fn is_complete(&self) -> bool {
         self.finished || self.done
     }
 
     /// Whether `[DONE]` was seen.
-    pub const fn is_done(&self) -> bool {
+    pub(super) const fn is_done(&self) -> bool {
         self.done
     }
 
     /// Reads the next chunk and makes its frames ready.
-    pub fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+    pub(super) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         loop {
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else { return Poll::Pending };
             return Poll::Ready(match frame {
@@ -191,7 +191,7 @@ impl Reader {
 }
 
 /// An error with its causes: hyper's own text alone is "error reading a body from connection".
-pub fn describe(error: &hyper::Error) -> String {
+pub(super) fn describe(error: &hyper::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {

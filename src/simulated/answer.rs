@@ -157,9 +157,9 @@ fn break_with(steps: &mut Vec<Step>, first: usize, fault: Option<&Fault>) {
     let told = error("The server had an error", "server_error", None, None);
     let event = Step::send(Duration::ZERO, format!("data: {told}\n\n").into(), Tokens::ZERO);
     let (from, last) = match fault {
-        Some(Fault::HangBeforeFirstToken) => (first, Step::now(Act::Hang)),
-        Some(Fault::CutBeforeContent) => (first, Step::now(Act::Break)),
-        Some(Fault::CutAfter { tokens }) => (first + tokens, Step::now(Act::Break)),
+        Some(Fault::HangBeforeFirstToken) => (first, Step::next(Act::Hang)),
+        Some(Fault::CutBeforeContent) => (first, Step::next(Act::Break)),
+        Some(Fault::CutAfter { tokens }) => (first + tokens, Step::next(Act::Break)),
         Some(Fault::ErrorEventFirst) => (0, event),
         Some(Fault::ErrorEventAfter { tokens }) => (first + tokens, event),
         Some(Fault::KeepAlives { count, every }) => {

@@ -30,6 +30,7 @@ pub struct Provider {
 struct State {
     profile: Profile,
     fault: Option<Fault>,
+    once: Option<Fault>,
     share: f64,
     quota: Usage,
     stats: Stats,
@@ -86,6 +87,7 @@ impl Provider {
         let state = State {
             profile,
             fault: None,
+            once: None,
             share: 1.0,
             quota: Usage::default(),
             stats: Stats::default(),
@@ -102,6 +104,11 @@ impl Provider {
     /// Begins or ends a fault, for requests from now on.
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.state.lock().fault = fault;
+    }
+
+    /// Lets the next request, and no other, meet `fault`.
+    pub fn fail_once(&self, fault: Fault) {
+        self.state.lock().once = Some(fault);
     }
 
     /// The probability that a request meets the fault; 1 at first.
@@ -139,7 +146,10 @@ impl Provider {
 
     /// The fault that this request meets.
     pub(super) fn fault(&self, rng: &mut StdRng) -> Option<Fault> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
+        if let Some(fault) = state.once.take() {
+            return Some(fault);
+        }
         let meets = state.share >= 1.0 || rng.random::<f64>() < state.share;
         state.fault.clone().filter(|_| meets)
     }

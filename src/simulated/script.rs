@@ -41,9 +41,9 @@ impl Step {
         Self { after, act: Act::Send(bytes, tokens) }
     }
 
-    /// Does something at once.
-    pub(super) const fn now(act: Act) -> Self {
-        Self { after: Duration::ZERO, act }
+    /// Does something once what went before has been flushed: a connection that breaks takes its buffer with it.
+    pub(super) const fn next(act: Act) -> Self {
+        Self { after: Duration::from_millis(1), act }
     }
 }
 

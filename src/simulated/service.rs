@@ -151,8 +151,8 @@ impl Provider {
                 vec![say(error("The server is overloaded", "server_error", None, Some("503")).to_string())]
             }
             Some(Fault::GarbageJson) => vec![say(half)],
-            Some(Fault::CutBeforeContent | Fault::CutAfter { .. }) => vec![say(half), Step::now(Act::Break)],
-            Some(Fault::HangBeforeFirstToken) => vec![Step::now(Act::Hang)],
+            Some(Fault::CutBeforeContent | Fault::CutAfter { .. }) => vec![say(half), Step::next(Act::Break)],
+            Some(Fault::HangBeforeFirstToken) => vec![Step::next(Act::Hang)],
             Some(Fault::KeepAlives { count, every }) => {
                 let blank = Step::send(*every, Bytes::from_static(b"\n"), Tokens::ZERO);
                 vec![blank; *count].into_iter().chain([say(text)]).collect()

@@ -1,14 +1,9 @@
 //! Failover: what a client never notices, what it is told, and what is never tried twice.
-#![expect(missing_docs, reason = "a test binary has no documentation")]
-
-#[path = "support/rig.rs"]
-mod rig;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::rig::{Rig, chat, post, provider, serving, streamed, upstream};
 use faregate::simulated::{Fault, Provider};
-use rig::{Rig, chat, post, provider, serving, streamed, upstream};
 use serde_json::json;
 
 const POLICY: &str = r#"
@@ -234,15 +229,7 @@ async fn a_storm_of_failures_is_stopped_by_the_retry_budget_but_one_broken_upstr
 async fn a_reused_connection_that_was_closed_costs_no_attempt() {
     let Pair { rig, cheap, .. } = pair();
     rig.chat("fast").await;
-    // The provider drops the kept connection under the second request, then serves the fresh one.
-    cheap.set_fault(Some(Fault::Refuse));
-    let cheap_again = Arc::clone(&cheap);
-    tokio::spawn(async move {
-        while cheap_again.stats().requests < 2 {
-            tokio::task::yield_now().await;
-        }
-        cheap_again.set_fault(None);
-    });
+    cheap.fail_once(Fault::Refuse);
 
     let reply = rig.chat("fast").await;
 

@@ -28,7 +28,7 @@ use serde_json::Value;
 
 /// Hosts that exist in a test, each a simulated provider.
 #[derive(Default)]
-pub struct Net {
+pub(crate) struct Net {
     hosts: Mutex<HashMap<String, Arc<Provider>>>,
 }
 
@@ -44,9 +44,9 @@ impl Dial for Net {
 }
 
 /// A data plane under test.
-pub struct Rig {
-    pub worker: Arc<Worker>,
-    pub net: Arc<Net>,
+pub(crate) struct Rig {
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) net: Arc<Net>,
     cells: Mutex<Cells>,
     log: Arc<Mutex<Vec<u8>>>,
     writer: Mutex<Option<AccessLogWriter>>,
@@ -55,26 +55,26 @@ pub struct Rig {
 
 /// A reply that has been read to its end.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Reply {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.text()))
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 }
@@ -94,18 +94,18 @@ impl io::Write for Sink {
 }
 
 /// A provider that serves `model` and answers at once.
-pub fn provider(profile: Profile) -> Arc<Provider> {
+pub(crate) fn provider(profile: Profile) -> Arc<Provider> {
     Provider::new(profile, 7)
 }
 
 /// A profile that serves the models named.
-pub fn serving(models: &[&str]) -> Profile {
+pub(crate) fn serving(models: &[&str]) -> Profile {
     let models = models.iter().map(|id| SimModel { id: (*id).to_owned(), price: faregate::engine::Price::default() });
     Profile { models: models.collect(), ..Profile::default() }
 }
 
 /// An upstream's table: at `http://NAME/v1`, with one model at a price per million tokens.
-pub fn upstream(name: &str, model: &str, input: &str, output: &str) -> String {
+pub(crate) fn upstream(name: &str, model: &str, input: &str, output: &str) -> String {
     format!(
         "[upstreams.{name}]\ndialect = \"openai\"\nbase_url = \"http://{name}/v1\"\nkeys = []\nregions = [\"{name}-land\"]\n\
          [upstreams.{name}.models.\"{model}\"]\nprice = {{ input = \"{input} USD\", output = \"{output} USD\" }}\n\
@@ -131,7 +131,7 @@ fn compile(config: &str, policy: &str) -> policy::model::Model {
 
 impl Rig {
     /// A data plane with this configuration and policy; `hosts` are the upstreams' host names.
-    pub fn new(config: &str, policy: &str, hosts: &[(&str, &Arc<Provider>)]) -> Self {
+    pub(crate) fn new(config: &str, policy: &str, hosts: &[(&str, &Arc<Provider>)]) -> Self {
         let net = Arc::new(Net::default());
         for (host, provider) in hosts {
             net.hosts.lock().insert((*host).to_owned(), Arc::clone(provider));
@@ -152,7 +152,7 @@ impl Rig {
     }
 
     /// Puts another configuration in force.
-    pub fn reload(&self, config: &str, policy: &str) {
+    pub(crate) fn reload(&self, config: &str, policy: &str) {
         let shared = &self.worker.shared;
         let generation = shared.snapshot().generation + 1;
         let now = faregate::runtime::now();
@@ -161,12 +161,12 @@ impl Rig {
     }
 
     /// Takes a host off the net: connections to it are refused.
-    pub fn unplug(&self, host: &str) {
+    pub(crate) fn unplug(&self, host: &str) {
         self.net.hosts.lock().remove(host);
     }
 
     /// Sends a request over a connection of its own; the body is still to be read.
-    pub async fn open(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, hyper::Error> {
+    pub(crate) async fn open(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, hyper::Error> {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         tokio::spawn(listener::serve(theirs, Arc::clone(&self.worker), self.graceful.watcher()));
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(ours)).await?;
@@ -175,41 +175,41 @@ impl Rig {
     }
 
     /// Sends a request and reads the whole reply. A cut reply is an error.
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, hyper::Error> {
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, hyper::Error> {
         let (parts, body) = self.open(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
         Ok(Reply { status: parts.status, headers: parts.headers, body })
     }
 
     /// Posts JSON.
-    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
         self.send(post(path, body.to_string())).await.unwrap()
     }
 
     /// A plain chat with `model`.
-    pub async fn chat(&self, model: &str) -> Reply {
+    pub(crate) async fn chat(&self, model: &str) -> Reply {
         self.post("/v1/chat/completions", &chat(model)).await
     }
 
     /// A streamed chat with `model`.
-    pub async fn stream(&self, model: &str) -> Reply {
+    pub(crate) async fn stream(&self, model: &str) -> Reply {
         self.post("/v1/chat/completions", &streamed(model)).await
     }
 
     /// The metrics without the gauges of a scrape.
-    pub fn metrics(&self) -> String {
+    pub(crate) fn metrics(&self) -> String {
         self.worker.shared.metrics.render().unwrap()
     }
 
     /// The value of one series; 0 if it does not exist.
-    pub fn metric(&self, series: &str) -> f64 {
+    pub(crate) fn metric(&self, series: &str) -> f64 {
         let text = self.metrics();
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
     /// The access log so far; ends the log.
-    pub fn log(&self) -> Vec<Value> {
+    pub(crate) fn log(&self) -> Vec<Value> {
         if let Some(writer) = self.writer.lock().take() {
             writer.finish();
         }
@@ -219,7 +219,7 @@ impl Rig {
 }
 
 /// A POST with a JSON content type.
-pub fn post(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+pub(crate) fn post(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     Request::builder()
         .method(Method::POST)
         .uri(path)
@@ -230,17 +230,17 @@ pub fn post(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
 }
 
 /// A GET.
-pub fn get(path: &str) -> Request<Full<Bytes>> {
+pub(crate) fn get(path: &str) -> Request<Full<Bytes>> {
     Request::builder().uri(path).header("host", "gateway").body(Full::default()).unwrap()
 }
 
 /// A chat.
-pub fn chat(model: &str) -> Value {
+pub(crate) fn chat(model: &str) -> Value {
     serde_json::json!({ "model": model, "messages": [{ "role": "user", "content": "hello" }] })
 }
 
 /// A streamed chat.
-pub fn streamed(model: &str) -> Value {
+pub(crate) fn streamed(model: &str) -> Value {
     let mut body = chat(model);
     body["stream"] = true.into();
     body
