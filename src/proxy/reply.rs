@@ -46,13 +46,8 @@ pub(super) enum Refusal {
         /// The model that was asked for.
         model: String,
     },
-    /// A path of the API that this version does not serve.
+    /// A path that this version does not serve.
     UnsupportedEndpoint {
-        /// The path.
-        path: String,
-    },
-    /// Not a path of the API.
-    UnknownPath {
         /// The path.
         path: String,
     },
@@ -126,7 +121,6 @@ impl Refusal {
             Self::Forbidden { .. } => shape(StatusCode::FORBIDDEN, "permission_error", "route_not_allowed"),
             Self::NoRoute { .. } => shape(StatusCode::NOT_FOUND, REQUEST, "no_route"),
             Self::UnsupportedEndpoint { .. } => shape(StatusCode::NOT_FOUND, REQUEST, "unsupported_endpoint"),
-            Self::UnknownPath { .. } => shape(StatusCode::NOT_FOUND, REQUEST, "unknown_path"),
             Self::WrongMethod { .. } => shape(StatusCode::METHOD_NOT_ALLOWED, REQUEST, "method_not_allowed"),
             Self::Incapable { .. } => shape(StatusCode::BAD_REQUEST, REQUEST, "no_capable_endpoint"),
             Self::ContextExceeded { .. } => shape(StatusCode::BAD_REQUEST, REQUEST, "context_length_exceeded"),
@@ -145,7 +139,6 @@ impl Refusal {
             | Self::BodyTimeout
             | Self::NoRoute { .. }
             | Self::UnsupportedEndpoint { .. }
-            | Self::UnknownPath { .. }
             | Self::WrongMethod { .. }
             | Self::Incapable { .. }
             | Self::ContextExceeded { .. } => Outcome::ClientError,
@@ -169,8 +162,9 @@ impl Refusal {
             Self::NoRoute { model } => {
                 format!("no route serves the model '{model}'; GET /v1/models lists what may be asked for")
             }
-            Self::UnsupportedEndpoint { path } => format!("{path} is not supported by this version of faregate"),
-            Self::UnknownPath { path } => format!("{path} is not a path of this API; try /v1/chat/completions"),
+            Self::UnsupportedEndpoint { path } => {
+                format!("{path} is not a path that faregate serves; try /v1/chat/completions")
+            }
             Self::WrongMethod { allowed } => format!("wrong method: this path takes {allowed}"),
             Self::Incapable { reason }
             | Self::ContextExceeded { reason }
@@ -189,7 +183,6 @@ impl Refusal {
             | Self::BodyTimeout
             | Self::Unauthorized
             | Self::UnsupportedEndpoint { .. }
-            | Self::UnknownPath { .. }
             | Self::WrongMethod { .. }
             | Self::Incapable { .. }
             | Self::ContextExceeded { .. }
@@ -236,7 +229,6 @@ impl Refusal {
             | Self::Forbidden { .. }
             | Self::NoRoute { .. }
             | Self::UnsupportedEndpoint { .. }
-            | Self::UnknownPath { .. }
             | Self::ContextExceeded { .. } => {}
         }
     }

@@ -29,8 +29,6 @@ enum Api<'a> {
     Models,
     /// One model.
     Model(&'a str),
-    /// Known, and not served by this version.
-    Unsupported,
 }
 
 /// Answers one request.
@@ -45,7 +43,6 @@ pub(super) async fn answer(worker: &Arc<Worker>, request: Request<Incoming>, run
     match api {
         Api::Ask(kind) => ask(exchange, kind, head, body).await,
         Api::Models | Api::Model(_) => list(exchange, &head.headers, api),
-        Api::Unsupported => refuse(exchange, &Refusal::UnsupportedEndpoint { path: head.uri.path().to_owned() }),
     }
 }
 
@@ -60,8 +57,7 @@ fn route_path(head: &request::Parts) -> Result<Api<'_>, Refusal> {
         "/models" => (Api::Models, Method::GET),
         _ => match tail.strip_prefix("/models/") {
             Some(id) if !id.is_empty() => (Api::Model(id), Method::GET),
-            Some(_) | None if is_unsupported(tail) => return Ok(Api::Unsupported),
-            Some(_) | None => return Err(Refusal::UnknownPath { path: path.chars().take(200).collect() }),
+            Some(_) | None => return Err(Refusal::UnsupportedEndpoint { path: path.chars().take(200).collect() }),
         },
     };
     if head.method == method {
@@ -69,28 +65,6 @@ fn route_path(head: &request::Parts) -> Result<Api<'_>, Refusal> {
     } else {
         Err(Refusal::WrongMethod { allowed: if method == Method::POST { "POST" } else { "GET" } })
     }
-}
-
-/// Families of the OpenAI and Anthropic APIs that exist elsewhere.
-fn is_unsupported(tail: &str) -> bool {
-    const FAMILIES: [&str; 14] = [
-        "responses",
-        "messages",
-        "images",
-        "audio",
-        "rerank",
-        "moderations",
-        "files",
-        "batches",
-        "realtime",
-        "fine_tuning",
-        "assistants",
-        "threads",
-        "vector_stores",
-        "uploads",
-    ];
-    let family = tail.trim_start_matches('/').split('/').next().unwrap_or_default();
-    FAMILIES.contains(&family)
 }
 
 async fn ask(mut exchange: Exchange, kind: Kind, head: request::Parts, body: Incoming) -> Response<ReplyBody> {
@@ -118,7 +92,7 @@ fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes)
         UsageWish::NotStream | UsageWish::Asked => InjectUsage::No,
     };
     let splice = head.splice_points();
-    Ok(Call { kind, headers, splice, inject_usage, request, route, body })
+    Ok(Call { kind, headers, body, splice, inject_usage, request, route })
 }
 
 fn resolve(exchange: &Exchange, head: &Head<'_>) -> Result<RouteIx, Refusal> {
@@ -147,7 +121,7 @@ fn list(mut exchange: Exchange, headers: &HeaderMap, api: Api<'_>) -> Response<R
             Ok(body) => body,
             Err(refusal) => return refuse(exchange, &refusal),
         },
-        Api::Models | Api::Ask(_) | Api::Unsupported => listing::all(&exchange),
+        Api::Models | Api::Ask(_) => listing::all(&exchange),
     };
     exchange.ended(crate::observe::Outcome::Ok);
     exchange.replied(200);
