@@ -1,9 +1,5 @@
 //! What a streamed token costs: one frame cut out of its chunk and read.
-#![expect(
-    missing_docs,
-    clippy::unwrap_used,
-    reason = "criterion's macros make an undocumented main, and a bench may fail"
-)]
+#![expect(clippy::unwrap_used, reason = "a bench may fail")]
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -189,12 +189,13 @@ pub async fn serve(socket: TcpListener, plane: Plane) {
                 continue;
             }
         };
-        let bound = stream.local_addr().map_or(peer.ip(), |_| listener.local_addr().map_or(peer.ip(), |at| at.ip()));
+        // Where the socket is bound, not where this connection arrived: a plane on all addresses is not on loopback.
+        let Ok(bound) = listener.local_addr() else { continue };
         let plane = plane.clone();
         tokio::spawn(async move {
             let handle = service_fn(move |request| {
                 let plane = plane.clone();
-                async move { Ok::<_, Infallible>(plane.answer(request, bound, peer.ip()).await) }
+                async move { Ok::<_, Infallible>(plane.answer(request, bound.ip(), peer.ip()).await) }
             });
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);

@@ -51,29 +51,29 @@ pub(super) fn parse(json: &str) -> Option<Usage> {
 mod tests {
     use super::*;
 
-    fn usage(input: u64, cached_input: u64, output: u64, reasoning: u64) -> Option<Usage> {
+    fn usage(input: u64, cached_input: u64, output: u64, reasoning: u64) -> Usage {
         let [input, cached_input, output, reasoning] = [input, cached_input, output, reasoning].map(Tokens);
-        Some(Usage { input, cached_input, output, reasoning })
+        Usage { input, cached_input, output, reasoning }
     }
 
     #[test]
     fn cached_tokens_are_found_wherever_providers_put_them() {
         let openai = r#"{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,
             "prompt_tokens_details":{"cached_tokens":5,"audio_tokens":null},"completion_tokens_details":{"reasoning_tokens":3}}"#;
-        assert_eq!(parse(openai), usage(9, 5, 4, 3));
+        assert_eq!(parse(openai), Some(usage(9, 5, 4, 3)));
         assert_eq!(
             parse(r#"{"prompt_tokens":9,"completion_tokens":4,"prompt_cache_hit_tokens":6}"#),
-            usage(9, 6, 4, 0)
+            Some(usage(9, 6, 4, 0))
         );
         assert_eq!(
             parse(r#"{"prompt_tokens":9,"completion_tokens":4,"cached_tokens":7,"prompt_tokens_details":null}"#),
-            usage(9, 7, 4, 0)
+            Some(usage(9, 7, 4, 0))
         );
     }
 
     #[test]
     fn embeddings_report_a_prompt_only() {
-        assert_eq!(parse(r#"{"prompt_tokens":12,"total_tokens":12}"#), usage(12, 0, 0, 0));
+        assert_eq!(parse(r#"{"prompt_tokens":12,"total_tokens":12}"#), Some(usage(12, 0, 0, 0)));
     }
 
     #[test]

@@ -200,7 +200,8 @@ async fn open_stream(parts: response::Parts, mut reader: Reader, held: &mut Held
     let mut counted = 0;
     loop {
         match poll_fn(|cx| reader.poll_step(cx)).await {
-            Step::Content => break,
+            // A stream that is complete without content is a success.
+            Step::Content | Step::Ended(Ending::Complete) => break,
             Step::Preamble => {
                 let now_held = reader.held();
                 let room = held.grow(now_held.saturating_sub(counted));
@@ -214,8 +215,6 @@ async fn open_stream(parts: response::Parts, mut reader: Reader, held: &mut Held
                 let failure = error.status().and_then(classify).unwrap_or(Failure::ServerError);
                 return Verdict::Failed(Trouble::new(failure, error.redacted_message()));
             }
-            // A stream that is complete without content is a success.
-            Step::Ended(Ending::Complete) => break,
             Step::Ended(Ending::Truncated) => {
                 return Verdict::Failed(Trouble::new(Failure::Reset, "the stream ended before its first token"));
             }

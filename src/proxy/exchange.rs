@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
@@ -136,6 +137,14 @@ impl Exchange {
     /// What the answer cost, once it is settled.
     pub(super) fn cost(&self) -> Option<PicoUsd> {
         self.settlement.and_then(|settlement| settlement.cost)
+    }
+
+    /// An upstream's error without the key that it may echo.
+    pub(crate) fn conceal(&self, text: Bytes) -> Bytes {
+        match self.endpoint {
+            Some(endpoint) => self.snapshot.seats[endpoint].target.conceal(text),
+            None => text,
+        }
     }
 
     /// The reply headers that say what faregate did.

@@ -77,7 +77,7 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
                     return refuse(exchange, &refusal);
                 }
             }
-            Verdict::Refused(parts, body) => return pass_refusal(exchange, parts, body),
+            Verdict::Refused(parts, body) => return pass_refusal(exchange, &parts, body),
             Verdict::Plain(parts, Plain::Whole(answer)) => {
                 if let Some(guard) = exchange.call() {
                     guard.estimate_output(answer.output);
@@ -87,16 +87,16 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
                 }
                 exchange.settle(End::Answered);
                 exchange.ended(Outcome::Ok);
-                let parts = reply_head(&mut exchange, parts);
+                let parts = reply_head(&mut exchange, &parts);
                 return Response::from_parts(parts, ReplyBody::whole(answer.body));
             }
             Verdict::Plain(parts, Plain::Large(begun, body)) => {
-                let parts = reply_head(&mut exchange, parts);
+                let parts = reply_head(&mut exchange, &parts);
                 let relay = PlainRelay::new(exchange, begun, *body, deadline);
                 return Response::from_parts(parts, ReplyBody::Plain(Box::new(relay)));
             }
             Verdict::Stream(parts, reader) => {
-                let parts = reply_head(&mut exchange, parts);
+                let parts = reply_head(&mut exchange, &parts);
                 let relay = StreamRelay::new(exchange, reader, Patience { idle: route.timeouts.idle, deadline });
                 return Response::from_parts(parts, ReplyBody::Stream(Box::new(relay)));
             }
@@ -214,7 +214,7 @@ fn wait(plan: &Plan) -> Option<Duration> {
 }
 
 /// The head of a reply that is committed to.
-fn reply_head(exchange: &mut Exchange, upstream: response::Parts) -> response::Parts {
+fn reply_head(exchange: &mut Exchange, upstream: &response::Parts) -> response::Parts {
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = upstream.status;
     parts.headers = headers::to_client(&upstream.headers);
@@ -229,10 +229,11 @@ fn reply_head(exchange: &mut Exchange, upstream: response::Parts) -> response::P
 }
 
 /// The request's own fault: the upstream's words, as they came.
-fn pass_refusal(mut exchange: Exchange, parts: response::Parts, body: Bytes) -> Response<ReplyBody> {
+fn pass_refusal(mut exchange: Exchange, parts: &response::Parts, body: Bytes) -> Response<ReplyBody> {
     exchange.settle(End::Refused);
     exchange.ended(Outcome::ClientError);
     exchange.note_error("upstream_refused");
+    let body = exchange.conceal(body);
     Response::from_parts(reply_head(&mut exchange, parts), ReplyBody::whole(body))
 }
 

@@ -180,7 +180,7 @@ mod tests {
         let mut patient = Patient::new(server, Arc::clone(&activity), LIMIT);
         drop(activity.begin(http::Version::HTTP_11));
 
-        let waited = tokio::time::timeout(IDLE - Duration::from_secs(1), patient.read_u8()).await;
+        let waited = tokio::time::timeout(IDLE / 2, patient.read_u8()).await;
         assert!(waited.is_err(), "closed before the idle limit");
         client.write_all(b"G").await.unwrap();
         assert_eq!(patient.read_u8().await.unwrap(), b'G');

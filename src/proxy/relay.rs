@@ -132,6 +132,7 @@ impl StreamRelay {
                 // The event itself is the explicit end; it is among the frames that are ready.
                 tracing::warn!(error = %error.message, "upstream sent an error after its answer had begun");
                 let rest = self.reader.as_deref_mut().map(drain_ready).unwrap_or_default();
+                let rest = self.exchange.conceal(rest);
                 self.cut_off(rest);
             }
             Step::Ended(Ending::Complete) => self.complete(),

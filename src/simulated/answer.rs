@@ -20,6 +20,17 @@ pub(super) struct Ask {
     pub(super) number: u64,
 }
 
+/// The value at a JSON pointer; null where there is none.
+pub(super) fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
+}
+
+fn set(object: &mut Value, name: &str, value: Value) {
+    if let Value::Object(fields) = object {
+        fields.insert(name.to_owned(), value);
+    }
+}
+
 /// What the answer consists of.
 pub(super) enum Saying {
     /// So many tokens of text, and whether the limit cut them.
@@ -30,27 +41,28 @@ pub(super) enum Saying {
 
 impl Ask {
     pub(super) fn streams(&self) -> bool {
-        self.body["stream"] == true
+        at(&self.body, "/stream") == true
     }
 
     fn wants_usage(&self) -> bool {
-        self.body["stream_options"]["include_usage"] == true
+        at(&self.body, "/stream_options/include_usage") == true
     }
 
     /// Text, or a call of the first tool if the client insists or talks about the weather.
     pub(super) fn saying(&self) -> Saying {
-        let tool = self.body["tools"][0]["function"]["name"].as_str();
-        let choice = &self.body["tool_choice"];
-        let last = self.body["messages"].as_array().and_then(|messages| messages.last());
-        let weather = last.is_some_and(|message| message["role"] == "user" && message.to_string().contains("weather"));
+        let tool = at(&self.body, "/tools/0/function/name").as_str();
+        let choice = at(&self.body, "/tool_choice");
+        let last = at(&self.body, "/messages").as_array().and_then(|messages| messages.last());
+        let weather =
+            last.is_some_and(|message| at(message, "/role") == "user" && message.to_string().contains("weather"));
         let insists = choice == "required" || choice.is_object();
         if let Some(tool) = tool
             && choice != "none"
             && (insists || weather)
         {
-            return Saying::Call(choice["function"]["name"].as_str().unwrap_or(tool).to_owned());
+            return Saying::Call(at(choice, "/function/name").as_str().unwrap_or(tool).to_owned());
         }
-        let most = ["max_completion_tokens", "max_tokens"].iter().find_map(|name| self.body[*name].as_u64());
+        let most = ["/max_completion_tokens", "/max_tokens"].iter().find_map(|name| at(&self.body, name).as_u64());
         match most {
             Some(most) if most <= self.wanted.0 => Saying::Words(most, "length"),
             Some(_) | None => Saying::Words(self.wanted.0, "stop"),
@@ -78,12 +90,12 @@ impl Ask {
         let choice = if self.chat {
             json!({ "index": 0, "message": message, "logprobs": null, "finish_reason": reason })
         } else {
-            json!({ "index": 0, "text": message["content"], "logprobs": null, "finish_reason": reason })
+            json!({ "index": 0, "text": at(&message, "/content"), "logprobs": null, "finish_reason": reason })
         };
         let object = if self.chat { "chat.completion" } else { "text_completion" };
         let mut body = self.envelope(object);
-        body["choices"] = json!([choice]);
-        body["usage"] = self.usage(output);
+        set(&mut body, "choices", json!([choice]));
+        set(&mut body, "usage", self.usage(output));
         (body, output)
     }
 
@@ -93,9 +105,9 @@ impl Ask {
 
     fn event(&self, choices: &Value, usage: Option<&Value>) -> Bytes {
         let mut chunk = self.envelope(if self.chat { "chat.completion.chunk" } else { "text_completion" });
-        chunk["choices"] = choices.clone();
+        set(&mut chunk, "choices", choices.clone());
         if self.wants_usage() {
-            chunk["usage"] = usage.cloned().unwrap_or(Value::Null);
+            set(&mut chunk, "usage", usage.cloned().unwrap_or(Value::Null));
         }
         format!("data: {chunk}\n\n").into()
     }
@@ -104,7 +116,7 @@ impl Ask {
         let choice = if self.chat {
             json!({ "index": 0, "delta": delta, "logprobs": null, "finish_reason": reason })
         } else {
-            json!({ "index": 0, "text": delta["content"].as_str().unwrap_or(""), "logprobs": null, "finish_reason": reason })
+            json!({ "index": 0, "text": at(delta, "/content").as_str().unwrap_or(""), "logprobs": null, "finish_reason": reason })
         };
         self.event(&json!([choice]), None)
     }
@@ -189,12 +201,12 @@ pub(super) fn error(message: &str, kind: &str, param: Option<&str>, code: Option
 
 /// Embeddings that depend on nothing but their position.
 pub(super) fn embeddings(body: &Value, model: &str, prompt: Tokens) -> Value {
-    let count = match &body["input"] {
+    let count = match at(body, "/input") {
         Value::Array(items) if items.first().is_some_and(|item| !item.is_number()) => items.len(),
         _ => 1,
     };
     let vector: [f32; 8] = [0.5, -0.25, 0.125, 1.0, -1.0, 0.75, 0.0, 0.25];
-    let embedding = if body["encoding_format"] == "base64" {
+    let embedding = if at(body, "/encoding_format") == "base64" {
         Value::from(base64(&vector.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>()))
     } else {
         json!(vector)
@@ -239,6 +251,6 @@ pub(super) fn delays(
 
 /// About four bytes to a token.
 pub(super) fn prompt_tokens(body: &Value) -> Tokens {
-    let text = ["messages", "prompt", "input"].iter().map(|name| &body[*name]).find(|value| !value.is_null());
+    let text = ["/messages", "/prompt", "/input"].iter().map(|name| at(body, name)).find(|value| !value.is_null());
     Tokens::from_estimate((len_to_f64(text.map_or(0, |text| text.to_string().len())) / 4.0).ceil())
 }

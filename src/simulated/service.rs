@@ -1,4 +1,5 @@
 //! A simulated provider's HTTP: authentication, validation, quota, faults, and then an answer in its time.
+#![expect(clippy::unnecessary_box_returns, reason = "a reply is large, and stands here in the error of a Result")]
 
 use std::io;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use rand::rngs::StdRng;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::answer::{Ask, delays, embeddings, error, prompt_tokens};
+use super::answer::{Ask, at, delays, embeddings, error, prompt_tokens};
 use super::profile::{Fault, Profile};
 use super::provider::{Provider, Recorded, Visit};
 use super::quota::put;
@@ -111,7 +112,7 @@ impl Provider {
         let model = validate(profile, &body)?;
         let prompt = prompt_tokens(&body);
         let wanted = profile.output_tokens.draw(rng);
-        let reserve = prompt + Tokens(body["max_tokens"].as_u64().unwrap_or(wanted.0));
+        let reserve = prompt + Tokens(at(&body, "/max_tokens").as_u64().unwrap_or(wanted.0));
         let in_flight = self.stats().in_flight;
         let mut headers = self.enter(reserve).map_err(|(throttled, headers)| throttle(throttled.wait, headers))?;
         let number = self.stats().requests;
@@ -181,7 +182,7 @@ fn authorise(profile: &Profile, headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 fn validate(profile: &Profile, body: &Value) -> Result<String, Refusal> {
-    let model = body["model"].as_str().unwrap_or_default();
+    let model = at(body, "/model").as_str().unwrap_or_default();
     if !profile.models.iter().any(|entry| entry.id == model) {
         let message = format!("The model `{model}` does not exist or you do not have access to it.");
         return Err(refuse(
@@ -189,7 +190,7 @@ fn validate(profile: &Profile, body: &Value) -> Result<String, Refusal> {
             &error(&message, "invalid_request_error", None, Some("model_not_found")),
         ));
     }
-    if body["temperature"].as_f64().is_some_and(|value| !(0.0..=2.0).contains(&value)) {
+    if at(body, "/temperature").as_f64().is_some_and(|value| !(0.0..=2.0).contains(&value)) {
         return Err(bad_request("Invalid 'temperature': expected a value between 0 and 2.", Some("temperature")));
     }
     Ok(model.to_owned())

@@ -1,7 +1,9 @@
 //! Where an endpoint's requests go, prepared once per snapshot: nothing here is built per request.
 
+use bytes::Bytes;
 use http::header::{HeaderValue, InvalidHeaderValue};
 use http::{Uri, uri};
+use memchr::memmem;
 use secrecy::ExposeSecret;
 
 use crate::dialect::Kind;
@@ -80,6 +82,28 @@ impl Target {
     }
 }
 
+impl Target {
+    /// `text` without the key, which some providers echo in their errors.
+    pub fn conceal(&self, text: Bytes) -> Bytes {
+        const MASK: &[u8] = b"[redacted]";
+        let header = self.authorization.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
+        let key = header.strip_prefix(b"Bearer ").unwrap_or_default();
+        if key.is_empty() || memmem::find(&text, key).is_none() {
+            return text;
+        }
+        let mut clean = Vec::with_capacity(text.len());
+        let mut rest = &text[..];
+        while let Some(at) = memmem::find(rest, key) {
+            let (before, found) = rest.split_at(at);
+            clean.extend_from_slice(before);
+            clean.extend_from_slice(MASK);
+            rest = found.strip_prefix(key).unwrap_or_default();
+        }
+        clean.extend_from_slice(rest);
+        clean.into()
+    }
+}
+
 fn authorization(key: &Key) -> Result<Option<HeaderValue>, TargetError> {
     let Some(secret) = &key.secret else { return Ok(None) };
     let mut value = HeaderValue::try_from(format!("Bearer {}", secret.0.expose_secret()))
@@ -101,6 +125,20 @@ fn authority(url: &BaseUrl) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_echoed_key_is_concealed_wherever_it_stands() {
+        let target = Target {
+            url: BaseUrl { scheme: Scheme::Http, host: "h".into(), port: 80, path: "".into() },
+            host: HeaderValue::from_static("h"),
+            authorization: Some(HeaderValue::from_static("Bearer s3cret")),
+            chat: Uri::default(),
+            completion: Uri::default(),
+            embedding: Uri::default(),
+        };
+        assert_eq!(target.conceal(Bytes::from("s3cret, Bearer s3cret!")), "[redacted], Bearer [redacted]!");
+        assert_eq!(target.conceal(Bytes::from("s3cre")), "s3cre");
+    }
 
     #[test]
     fn the_host_header_names_the_port_only_where_it_is_unusual() {

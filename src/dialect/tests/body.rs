@@ -123,7 +123,7 @@ fn token_ids_are_counted_and_images_do_not_count_by_their_bytes() {
 proptest! {
     #[test]
     fn any_bytes_are_read_without_a_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _: Result<_, _> = read_head(Kind::Chat, &body);
+        drop(read_head(Kind::Chat, &body));
     }
 
     #[test]
