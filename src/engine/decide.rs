@@ -1,0 +1,201 @@
+//! The decision: from a view of the candidates to a plan of whom to try, in order.
+//!
+//! Pure: the same view, request, moment and seed give the same plan. One draw of the random generator spreads the
+//! traffic over those that are as good as the best; no coin is tossed to explore, as what is forgotten is tried again.
+
+use std::time::Duration;
+
+use rand::RngExt as _;
+
+use super::eligible::{Eligibility, Lengths, eligibility, fits, is_capable, is_stale};
+use super::features::{Mode, Request};
+use super::plan::{Admission, Candidate, Cause, Entry, Plan, Reason, View};
+use super::score::{Forecast, Pool};
+use crate::ids::EndpointIx;
+use crate::units::{Dollars, Timestamp, Tokens, seconds};
+
+/// Below this many effective samples nobody is cut off for being slower than expected.
+const KNOWN: f64 = 8.0;
+/// What is waited for, as a multiple of what is expected.
+const PATIENCE: f64 = 5.0;
+const LEAST_FIRST_TOKEN: Duration = Duration::from_secs(2);
+const LEAST_ANSWER: Duration = Duration::from_secs(8);
+/// When to ask again if a probe is out and nothing else is known.
+const PROBE_ANSWER: Duration = Duration::from_secs(1);
+
+/// Whom to try for `request`, and in which order.
+pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl rand::Rng) -> Plan {
+    let pool = Pool::of(view.candidates);
+    let lengths = lengths(view, request);
+    let mut options = Vec::with_capacity(view.candidates.len());
+    let mut plan = Plan { entries: Vec::with_capacity(view.candidates.len()), ..Plan::default() };
+    for candidate in view.candidates {
+        if !is_capable(candidate, request) {
+            plan.rejected.push((candidate.endpoint, Reason::Incapable));
+        } else if !fits(candidate, request, lengths) {
+            plan.rejected.push((candidate.endpoint, Reason::TooLong));
+        } else {
+            let forecast = Forecast::of(candidate, view, request, &pool);
+            let eligibility = eligibility(candidate, &forecast, pool.first_token(), now);
+            options.push(Choice { candidate, forecast, eligibility });
+        }
+    }
+    admit(&options, view, request, &mut plan);
+    if plan.entries.is_empty() {
+        plan.cause = Some(cause(&plan.rejected));
+        plan.retry_at = plan.rejected.iter().filter_map(|(_, reason)| retry_at(*reason, now)).min();
+        return plan;
+    }
+    plan.entries.sort_unstable_by(|a, b| {
+        a.tier.cmp(&b.tier).then_with(|| a.score.0.total_cmp(&b.score.0)).then_with(|| a.endpoint.cmp(&b.endpoint))
+    });
+    lead_with_one_of_the_best(&mut plan.entries, view, rng);
+    // Whoever is asked last is given all the time there is.
+    if let Some(last) = plan.entries.last_mut() {
+        last.first_token_limit = policy_limit(view, request.mode);
+    }
+    plan
+}
+
+struct Choice<'a> {
+    candidate: &'a Candidate<'a>,
+    forecast: Forecast,
+    eligibility: Eligibility,
+}
+
+/// Lengths are taken strictly where that leaves anyone, well or not: what is down is no reason to be refused elsewhere.
+fn lengths(view: &View<'_>, request: &Request) -> Lengths {
+    let whole = |candidate: &Candidate<'_>| is_capable(candidate, request) && fits(candidate, request, Lengths::Whole);
+    if view.candidates.iter().any(whole) { Lengths::Whole } else { Lengths::Prompt }
+}
+
+/// Sorts `options` into those that may be tried and those that may not; caution gives way first, then open circuits.
+fn admit(options: &[Choice<'_>], view: &View<'_>, request: &Request, plan: &mut Plan) {
+    let any = |test: fn(Eligibility) -> bool| options.iter().any(|option| test(option.eligibility));
+    let certain = any(|eligibility| matches!(eligibility, Eligibility::Yes(_)));
+    let reluctant = !certain && any(|eligibility| matches!(eligibility, Eligibility::Reluctantly(_)));
+    let usual = usual_cost(options);
+    for option in options {
+        let admission = match option.eligibility {
+            Eligibility::Yes(admission) => Ok(admission),
+            Eligibility::Reluctantly(_) if reluctant => Ok(Admission::Normal),
+            Eligibility::LastResort(_) if !certain && !reluctant => Ok(Admission::LastResort),
+            Eligibility::Reluctantly(reason) | Eligibility::LastResort(reason) | Eligibility::No(reason) => Err(reason),
+        };
+        match admission {
+            Ok(admission) => plan.entries.push(option.entry(admission, usual, view, request)),
+            Err(reason) => plan.rejected.push((option.candidate.endpoint, reason)),
+        }
+    }
+}
+
+/// The bill at the best of those that are well known, against which trying a stale one is measured.
+fn usual_cost(options: &[Choice<'_>]) -> Option<Dollars> {
+    options
+        .iter()
+        .filter(|option| matches!(option.eligibility, Eligibility::Yes(_)) && !is_stale(option.candidate))
+        .map(|option| (option.candidate.tier, option.forecast.terms))
+        .min_by(|(tier, terms), (other, others)| tier.cmp(other).then(terms.total().0.total_cmp(&others.total().0)))
+        .map(|(_, terms)| terms.usd)
+}
+
+impl Choice<'_> {
+    fn entry(&self, admission: Admission, usual: Option<Dollars>, view: &View<'_>, request: &Request) -> Entry {
+        let Forecast { terms, first_token, output, .. } = self.forecast;
+        let extra = match usual {
+            Some(usual) if is_stale(self.candidate) => (terms.usd.0 - usual.0).max(0.0),
+            Some(_) | None => 0.0,
+        };
+        Entry {
+            endpoint: self.candidate.endpoint,
+            tier: self.candidate.tier,
+            score: terms.total(),
+            terms,
+            first_token: seconds(first_token),
+            first_token_limit: self.limit(view, request),
+            expected_output: Tokens::from_estimate(output),
+            admission,
+            exploration: Dollars(extra),
+        }
+    }
+
+    /// How long to wait where others could be asked instead. Each timeout doubles it: a slow endpoint would otherwise be
+    /// cut off for ever without its true time being seen.
+    fn limit(&self, view: &View<'_>, request: &Request) -> Duration {
+        let Forecast { first_token, pace, output, .. } = self.forecast;
+        let health = &self.candidate.health;
+        let most = policy_limit(view, request.mode);
+        let (known, expected, least) = match request.mode {
+            Mode::Stream => (health.latency.weight, first_token, LEAST_FIRST_TOKEN),
+            // An answer may be far longer than usual, but not than what the client accepts.
+            Mode::Plain => {
+                let longest = request.max_output.map_or(output, Tokens::as_f64);
+                (health.latency.pace_weight, first_token + longest * pace, LEAST_ANSWER)
+            }
+            Mode::Embedding => (health.latency.weight, first_token, LEAST_ANSWER),
+        };
+        if known < KNOWN {
+            return most;
+        }
+        let patience = seconds(PATIENCE * expected).max(least);
+        patience.saturating_mul(1 << health.timeouts).min(most)
+    }
+}
+
+const fn policy_limit(view: &View<'_>, mode: Mode) -> Duration {
+    match mode {
+        Mode::Stream => view.first_token_timeout,
+        Mode::Plain | Mode::Embedding => view.total_timeout,
+    }
+}
+
+/// Moves one of those within `spread` of the best of the first tier to the front.
+fn lead_with_one_of_the_best(entries: &mut [Entry], view: &View<'_>, rng: &mut impl rand::Rng) {
+    let Some(tier) = entries.first().map(|entry| entry.tier) else { return };
+    let affordable = |entry: &Entry| view.route.may_explore(entry.exploration, view.objective.exploration);
+    let peers = entries.iter().take_while(|entry| entry.tier == tier);
+    let Some(best) = peers.clone().find(|entry| affordable(entry)) else { return };
+    let bound = best.score.0 * (1.0 + view.objective.spread.0);
+    let as_good = |entry: &Entry| entry.score.0 <= bound && affordable(entry);
+    let count = peers.clone().filter(|entry| as_good(entry)).count();
+    let pick = rng.random_range(0..count.max(1));
+    let position = peers.enumerate().filter(|(_, entry)| as_good(entry)).map(|(position, _)| position).nth(pick);
+    if let Some(front) = position.and_then(|position| entries.get_mut(..=position)) {
+        front.rotate_right(1);
+    }
+}
+
+fn cause(rejected: &[(EndpointIx, Reason)]) -> Cause {
+    let each = |test: fn(Reason) -> bool| rejected.iter().all(|(_, reason)| test(*reason));
+    if rejected.is_empty() {
+        Cause::Unavailable
+    } else if each(|reason| matches!(reason, Reason::Incapable)) {
+        Cause::NoneCapable
+    } else if each(|reason| matches!(reason, Reason::Incapable | Reason::TooLong)) {
+        Cause::ContextExceeded
+    } else if each(|reason| !is_scarcity(reason)) {
+        Cause::Unavailable
+    } else {
+        Cause::Quota
+    }
+}
+
+const fn is_scarcity(reason: Reason) -> bool {
+    match reason {
+        Reason::Quota { .. } | Reason::LargerThanLimit { .. } | Reason::Blocked { .. } => true,
+        Reason::Incapable | Reason::TooLong | Reason::Open { .. } | Reason::Probing | Reason::Ramp | Reason::Stale => {
+            false
+        }
+    }
+}
+
+fn retry_at(reason: Reason, now: Timestamp) -> Option<Timestamp> {
+    match reason {
+        Reason::Incapable | Reason::TooLong => None,
+        Reason::Quota { until }
+        | Reason::LargerThanLimit { until }
+        | Reason::Blocked { until }
+        | Reason::Open { until } => Some(until),
+        Reason::Probing | Reason::Ramp | Reason::Stale => Some(now + PROBE_ANSWER),
+    }
+}

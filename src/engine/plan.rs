@@ -1,0 +1,145 @@
+//! What a decision is made from and what it comes to, as plain values that print.
+
+use std::time::Duration;
+
+use super::endpoint::Reading;
+use super::features::{Capabilities, Handicap, Objective};
+use super::ledger::QuotaReading;
+use super::price::Price;
+use super::route::RouteReading;
+use super::score::Terms;
+use crate::ids::EndpointIx;
+use crate::units::{Dollars, Timestamp, Tokens};
+
+/// What a decision is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// What a good answer is worth.
+    pub objective: &'a Objective,
+    /// What the route has learned.
+    pub route: RouteReading,
+    /// Who could answer.
+    pub candidates: &'a [Candidate<'a>],
+    /// The policy's longest wait for a stream's first token.
+    pub first_token_timeout: Duration,
+    /// The policy's longest wait for a whole answer.
+    pub total_timeout: Duration,
+}
+
+/// An endpoint that could answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Which.
+    pub endpoint: EndpointIx,
+    /// Lower tiers are tried first.
+    pub tier: usize,
+    /// What it charges; `None` counts as free of charge.
+    pub price: Option<&'a Price>,
+    /// Ranks it behind its true cost.
+    pub handicap: Handicap,
+    /// The most tokens that it reads and writes.
+    pub context: Option<Tokens>,
+    /// The most tokens that it writes.
+    pub max_output: Option<Tokens>,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// How it does.
+    pub health: Reading,
+    /// What is left of its quota, and its key's.
+    pub quota: QuotaReading,
+}
+
+/// Whom to try, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Those that may be tried: by tier, then by score.
+    pub entries: Vec<Entry>,
+    /// Those that may not, and why.
+    pub rejected: Vec<(EndpointIx, Reason)>,
+    /// When it is worth asking again, if nobody may be tried.
+    pub retry_at: Option<Timestamp>,
+    /// Why nobody may be tried.
+    pub cause: Option<Cause>,
+}
+
+/// An endpoint that may be tried.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Entry {
+    /// Which.
+    pub endpoint: EndpointIx,
+    /// Its tier.
+    pub tier: usize,
+    /// The expected total cost.
+    pub score: Dollars,
+    /// What the score is the sum of.
+    pub terms: Terms,
+    /// When the first token is expected, after sending.
+    pub first_token: Duration,
+    /// How long to wait for a stream's first token, or for the whole of a plain answer.
+    pub first_token_limit: Duration,
+    /// The answer's expected length.
+    pub expected_output: Tokens,
+    /// As what it is sent.
+    pub admission: Admission,
+    /// What it costs more than the best that is well known, if it is tried because little is known of it.
+    pub exploration: Dollars,
+}
+
+/// As what a call is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// One of many.
+    Normal,
+    /// The one that finds out whether the endpoint is back.
+    Probe,
+    /// Against an open circuit, because all are open.
+    LastResort,
+}
+
+/// Why nobody may be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Nobody can do what is asked for.
+    NoneCapable,
+    /// The request is too long for all who could.
+    ContextExceeded,
+    /// All who could have used up what they may.
+    Quota,
+    /// All who could are failing.
+    Unavailable,
+}
+
+/// Why an endpoint may not be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It cannot do what is asked for.
+    Incapable,
+    /// The request is longer than it reads or writes.
+    TooLong,
+    /// Its quota does not cover the request until then.
+    Quota {
+        /// When it will.
+        until: Timestamp,
+    },
+    /// The request is larger than a whole limit, and others are using the window.
+    LargerThanLimit {
+        /// When the window is empty.
+        until: Timestamp,
+    },
+    /// The provider asked to be left alone.
+    Blocked {
+        /// Until then.
+        until: Timestamp,
+    },
+    /// Its circuit is open.
+    Open {
+        /// When a probe may go.
+        until: Timestamp,
+    },
+    /// Its probe is out.
+    Probing,
+    /// It is coming back, and has as many calls in flight as it may for now.
+    Ramp,
+    /// It was slow when last heard of, and is being tried already.
+    Stale,
+}

@@ -1,0 +1,150 @@
+//! What a route learns: how long answers are, what it spends, and how much it may still retry.
+//!
+//! The retry budget is a share of the last ten seconds' requests and a floor. It has to stop a storm of retries
+//! against upstreams that are all down, and never the failover around a single broken one.
+
+use super::features::RetryPolicy;
+use super::latency::fade;
+use super::lengths::{Lengths, PRIOR_OUTPUT};
+use super::window::Window;
+use crate::units::{Dollars, Share, Timestamp, Tokens, count_to_f64, seconds};
+
+/// Seconds that a request's deposit lives.
+const BUDGET_SLICES: usize = 10;
+const BUDGET_SECONDS: f64 = 10.0;
+/// Seconds in which the account of what was spent fades to 1/e.
+const SPENDING_MEMORY: f64 = 600.0;
+
+/// One route's past, as far as it matters.
+#[derive(Clone, Debug)]
+pub struct RouteState {
+    retry: RetryPolicy,
+    requests: Window,
+    retries: Window,
+    lengths: Lengths,
+    spent: f64,
+    explored: f64,
+    spent_at: Timestamp,
+}
+
+/// What the decision needs of it, as of one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RouteReading {
+    /// The mean length of an answer, in tokens.
+    pub(super) output: f64,
+    /// Dollars spent lately.
+    pub(super) spent: f64,
+    /// Of them, what trying stale endpoints cost extra.
+    pub(super) explored: f64,
+}
+
+impl RouteState {
+    /// A route without history.
+    pub fn new(retry: &RetryPolicy) -> Self {
+        let window = || Window::new(BUDGET_SLICES, seconds(BUDGET_SECONDS / 10.0));
+        Self {
+            retry: *retry,
+            requests: window(),
+            retries: window(),
+            lengths: Lengths::default(),
+            spent: 0.0,
+            explored: 0.0,
+            spent_at: Timestamp::START,
+        }
+    }
+
+    /// What is known as of `now`.
+    pub fn read(&self, now: Timestamp) -> RouteReading {
+        let share = fade(now.since(self.spent_at), SPENDING_MEMORY);
+        RouteReading {
+            output: self.lengths.read(now).shrunk_to(PRIOR_OUTPUT),
+            spent: self.spent * share,
+            explored: self.explored * share,
+        }
+    }
+
+    /// A request came in.
+    pub fn deposit(&mut self, now: Timestamp) {
+        self.requests.add(1, now);
+    }
+
+    /// Asks for one more upstream call than there are requests, and counts it if it is granted.
+    pub fn withdraw(&mut self, now: Timestamp) -> bool {
+        let earned = self.retry.budget.0 * count_to_f64(self.requests.used(now));
+        let allowed = earned + self.retry.floor_per_second * BUDGET_SECONDS;
+        let granted = count_to_f64(self.retries.used(now) + 1) <= allowed;
+        if granted {
+            self.retries.add(1, now);
+        }
+        granted
+    }
+
+    /// An answer was this long.
+    pub fn observe_output(&mut self, output: Tokens, now: Timestamp) {
+        self.lengths.observe(output, now);
+    }
+
+    /// A call cost `usd`, of which `extra` was for trying a stale endpoint.
+    pub fn spent(&mut self, usd: Dollars, extra: Dollars, now: Timestamp) {
+        let share = fade(now.since(self.spent_at), SPENDING_MEMORY);
+        self.spent = self.spent * share + usd.0;
+        self.explored = self.explored * share + extra.0;
+        self.spent_at = self.spent_at.max(now);
+    }
+}
+
+impl RouteReading {
+    /// Whether `extra` may be spent on a stale endpoint. A route that has kept no account may: its first requests
+    /// have to go somewhere.
+    pub(super) fn may_explore(&self, extra: Dollars, exploration: Share) -> bool {
+        self.spent <= 0.0 || extra.0 <= 0.0 || self.explored + extra.0 <= exploration.0 * self.spent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn route(budget: f64, floor: f64) -> RouteState {
+        RouteState::new(&RetryPolicy { attempts: 3, budget: Share(budget), floor_per_second: floor })
+    }
+
+    fn granted(route: &mut RouteState, asked: u32, now: Timestamp) -> usize {
+        (0..asked).filter(|_| route.withdraw(now)).count()
+    }
+
+    #[test]
+    fn a_route_at_rest_has_ten_retries_in_reserve() {
+        assert_eq!(granted(&mut route(0.2, 1.0), 50, Timestamp::START), 10);
+    }
+
+    #[test]
+    fn retries_are_a_share_of_requests_beyond_the_floor() {
+        let mut route = route(0.2, 0.0);
+        for _ in 0..100 {
+            route.deposit(Timestamp::START);
+        }
+        assert_eq!(granted(&mut route, 100, Timestamp::START), 20);
+    }
+
+    #[test]
+    fn what_is_not_used_does_not_pile_up() {
+        let mut route = route(0.2, 0.0);
+        for _ in 0..100 {
+            route.deposit(Timestamp::START);
+        }
+        assert!(!route.withdraw(Timestamp::START + Duration::from_secs(13)));
+    }
+
+    #[test]
+    fn exploration_is_a_share_of_what_was_spent() {
+        let mut route = route(0.2, 1.0);
+        let share = Share(0.05);
+        assert!(route.read(Timestamp::START).may_explore(Dollars(1.0), share));
+        route.spent(Dollars(10.0), Dollars(0.4), Timestamp::START);
+        let reading = route.read(Timestamp::START);
+        assert!(reading.may_explore(Dollars(0.1), share) && !reading.may_explore(Dollars(0.11), share));
+    }
+}

@@ -1,0 +1,240 @@
+//! The expected total cost of one request at one endpoint, in dollars.
+//!
+//! Everything is money, so terms add, and another candidate never changes the order of two others, as normalised
+//! scores would let it. A term is never negative. The same struct that decides is the one that is logged.
+
+use super::features::{Handicap, Mode, Objective, Request};
+use super::latency::LatencyReading;
+use super::plan::{Candidate, View};
+use super::price::Usage;
+use crate::units::{Dollars, PicoUsd, Tokens};
+
+/// Seconds to a first token, if nobody in the pool has shown one.
+const UNKNOWN_FIRST_TOKEN: f64 = 1.0;
+/// Seconds per output token, if nobody in the pool has shown one.
+const UNKNOWN_PACE: f64 = 0.02;
+/// What the pool's best counts as, in samples.
+const PRIOR_WEIGHT: f64 = 0.5;
+/// No first token is expected sooner, in seconds.
+const SOONEST: f64 = 0.01;
+/// The most of its capacity that we assume to take ourselves.
+const MAX_LOAD: f64 = 0.85;
+/// Queueing makes lateness this much more likely, at most.
+const MAX_LATE_TOLL: f64 = 3.0;
+/// The share of a failure's cost that a failure costs that fails over: a hint that two in a row may follow.
+const FAILED_OVER: f64 = 0.005;
+
+/// What a score is the sum of, in dollars.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Terms {
+    /// The bill.
+    pub usd: Dollars,
+    /// The worth of the user's waiting, and of the waiting that this request causes others.
+    pub latency: Dollars,
+    /// What missing the target costs, times its chance.
+    pub late: Dollars,
+    /// What failing costs, times its chance.
+    pub risk: Dollars,
+    /// The policy's handicap; on no bill.
+    pub handicap: Dollars,
+}
+
+/// What to expect of one candidate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Forecast {
+    pub(super) terms: Terms,
+    /// Seconds to the first token.
+    pub(super) first_token: f64,
+    /// Seconds per output token.
+    pub(super) pace: f64,
+    /// Tokens of the answer.
+    pub(super) output: f64,
+}
+
+/// The best latencies of a pool: what is assumed of those of whom nothing is known, so that they get their chance.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pool {
+    first_token: f64,
+    pace: f64,
+}
+
+impl Terms {
+    /// The score.
+    pub fn total(&self) -> Dollars {
+        self.usd + self.latency + self.late + self.risk + self.handicap
+    }
+
+    /// Each term with its name.
+    pub fn named(&self) -> [(&'static str, Dollars); 5] {
+        [
+            ("usd", self.usd),
+            ("latency", self.latency),
+            ("late", self.late),
+            ("risk", self.risk),
+            ("handicap", self.handicap),
+        ]
+    }
+}
+
+impl Pool {
+    pub(super) fn of(candidates: &[Candidate<'_>]) -> Self {
+        let least = |unknown: f64, estimate: fn(&LatencyReading) -> (f64, f64)| {
+            let known = candidates.iter().map(|candidate| estimate(&candidate.health.latency));
+            let least =
+                known.filter(|(weight, _)| *weight >= PRIOR_WEIGHT).map(|(_, mean)| mean).fold(f64::NAN, f64::min);
+            if least.is_nan() { unknown } else { least }
+        };
+        Self {
+            first_token: least(UNKNOWN_FIRST_TOKEN, |latency| (latency.weight, latency.mean)),
+            pace: least(UNKNOWN_PACE, |latency| (latency.pace_weight, latency.pace)),
+        }
+    }
+
+    /// Seconds to a first token that are assumed of a newcomer.
+    pub(super) const fn first_token(&self) -> f64 {
+        self.first_token
+    }
+}
+
+impl Forecast {
+    pub(super) fn of(candidate: &Candidate<'_>, view: &View<'_>, request: &Request, pool: &Pool) -> Self {
+        let latency = &candidate.health.latency;
+        let in_flight = f64::from(candidate.health.in_flight);
+        let output = expected_output(candidate, view, request);
+        let first_token = first_token(latency, in_flight, request.prompt.as_f64(), pool);
+        let pace = shrunk(latency.pace_weight, latency.pace, pool.pace);
+        let free = 1.0 - (latency.rate * latency.per_in_flight).min(MAX_LOAD);
+        let objective = view.objective;
+        let whole = first_token + output * pace;
+        let target = Target::of(objective, request.mode, first_token, whole, latency.log_spread);
+        let usage = Usage { input: request.prompt, output: Tokens::from_estimate(output), ..Usage::default() };
+        let usd = bill(candidate, &usage);
+        let late = target.late();
+        let terms = Terms {
+            usd,
+            latency: objective.value_of_second * (whole / free),
+            late: objective.late_cost * (late * (1.0 / free).min(MAX_LATE_TOLL)),
+            risk: risk(candidate, objective, request.prompt, &target, late),
+            handicap: match candidate.handicap {
+                Handicap::None => Dollars::default(),
+                Handicap::Share(share) => usd * share.0,
+                Handicap::Amount(amount) => amount.as_dollars(),
+            },
+        };
+        Self { terms, first_token, pace, output }
+    }
+}
+
+/// When an answer is late, and how its time is spread.
+struct Target {
+    seconds: Option<f64>,
+    log_mean: f64,
+    log_spread: f64,
+}
+
+impl Target {
+    fn of(objective: &Objective, mode: Mode, first_token: f64, whole: f64, log_spread: f64) -> Self {
+        let (target, mean) = match mode {
+            Mode::Stream => (Some(objective.target_first_token), first_token),
+            Mode::Plain | Mode::Embedding => (objective.target_answer, whole),
+        };
+        let seconds = target.map(|target| target.as_secs_f64());
+        Self { seconds, log_mean: mean.ln() - log_spread * log_spread / 2.0, log_spread }
+    }
+
+    fn late(&self) -> f64 {
+        self.late_after_losing(0.0)
+    }
+
+    /// The chance of missing the target once `lost` seconds are gone.
+    fn late_after_losing(&self, lost: f64) -> f64 {
+        let Some(target) = self.seconds else { return 0.0 };
+        let left = target - lost;
+        if left <= SOONEST { 1.0 } else { normal_tail((left.ln() - self.log_mean) / self.log_spread) }
+    }
+}
+
+/// The chance that a standard normal variable exceeds `z`, within 0.0002 (a logistic with a cubic argument).
+fn normal_tail(z: f64) -> f64 {
+    1.0 / (1.0 + (z * (1.5976 + 0.070_56 * z * z)).exp())
+}
+
+fn expected_output(candidate: &Candidate<'_>, view: &View<'_>, request: &Request) -> f64 {
+    match request.mode {
+        Mode::Embedding => 0.0,
+        Mode::Stream | Mode::Plain => {
+            let expected = candidate.health.lengths.shrunk_to(view.route.output);
+            let most = [request.max_output, candidate.max_output].into_iter().flatten().min();
+            most.map_or(expected, |most| expected.min(most.as_f64()))
+        }
+    }
+}
+
+/// The more of ours are in flight than ever before, the less the past says: beyond what is known it grows as a square.
+fn first_token(latency: &LatencyReading, in_flight: f64, prompt: f64, pool: &Pool) -> f64 {
+    let level = shrunk(latency.weight, latency.mean, pool.first_token);
+    let shift = latency.per_in_flight * (in_flight - latency.mean_in_flight)
+        + latency.per_prompt_token * (prompt - latency.mean_prompt);
+    let slow_start = ((in_flight + 1.0) / (latency.known_in_flight + 1.0)).max(1.0);
+    (level + shift).max(0.5 * level).max(SOONEST) * slow_start * slow_start
+}
+
+fn shrunk(weight: f64, mean: f64, prior: f64) -> f64 {
+    (weight * mean + PRIOR_WEIGHT * prior) / (weight + PRIOR_WEIGHT)
+}
+
+/// Whoever may serve without a price is the policy's choice; here it costs nothing.
+fn bill(candidate: &Candidate<'_>, usage: &Usage) -> Dollars {
+    candidate.price.map_or(PicoUsd::ZERO, |price| price.bill(usage)).as_dollars()
+}
+
+/// Odds times the cost of failing: with failover, trying in the order of cost per chance of success is best.
+fn risk(candidate: &Candidate<'_>, objective: &Objective, prompt: Tokens, target: &Target, late: f64) -> Dollars {
+    let outcome = &candidate.health.reliability;
+    let odds = (1.0 - outcome.success).max(0.0) / outcome.success.max(1e-3);
+    let later = (target.late_after_losing(outcome.failure_time) - late).max(0.0);
+    let billed = bill(candidate, &Usage { input: prompt, ..Usage::default() }) * outcome.billed;
+    let failing = objective.value_of_second * outcome.failure_time
+        + objective.late_cost * later
+        + billed
+        + objective.failure_cost * FAILED_OVER;
+    failing * odds + objective.failure_cost * outcome.cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_of_the_normal_distribution_is_close_enough() {
+        for (z, expected) in [(-2.0, 0.97725), (-0.5, 0.69146), (0.0, 0.5), (1.0, 0.15866), (2.326, 0.01)] {
+            assert!((normal_tail(z) - expected).abs() < 3e-4, "{z}: {}", normal_tail(z));
+        }
+    }
+
+    #[test]
+    fn a_target_that_has_passed_is_missed_for_certain() {
+        let target = Target { seconds: Some(1.0), log_mean: 0.1_f64.ln(), log_spread: 0.5 };
+        assert!(target.late() < 0.01);
+        assert!((target.late_after_losing(0.995) - 1.0).abs() < 1e-12);
+        let none = Target { seconds: None, ..target };
+        assert!(none.late_after_losing(9.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn more_in_flight_than_ever_seen_is_expected_to_be_slow() {
+        let latency = LatencyReading { weight: 10.0, mean: 0.2, known_in_flight: 3.0, ..LatencyReading::default() };
+        let pool = Pool { first_token: 0.2, pace: 0.01 };
+        let at = |in_flight: f64| first_token(&latency, in_flight, 100.0, &pool);
+        assert!((at(0.0) - 0.2).abs() < 1e-9 && (at(3.0) - 0.2).abs() < 1e-9);
+        assert!(at(7.0) > 0.7, "{}", at(7.0));
+    }
+
+    #[test]
+    fn terms_add_up_to_the_score() {
+        let one = Dollars(1.0);
+        let terms = Terms { usd: one, latency: one, late: one, risk: one, handicap: one };
+        let sum: f64 = terms.named().iter().map(|(_, term)| term.0).sum();
+        assert!((terms.total().0 - sum).abs() < 1e-12);
+    }
+}
