@@ -163,8 +163,13 @@ impl Ledger {
         self.close(reservation, 0, Tokens::ZERO, now);
     }
 
-    fn close(&mut self, reservation: Reservation, requests: u64, tokens: Tokens, now: Timestamp) {
-        let Reservation { at, tokens: reserved } = reservation;
+    fn close(
+        &mut self,
+        Reservation { at, tokens: reserved }: Reservation,
+        requests: u64,
+        tokens: Tokens,
+        now: Timestamp,
+    ) {
         for windows in [&mut self.minute, &mut self.day] {
             windows.requests.correct(1, requests, at, now);
             windows.tokens.correct(reserved.0, tokens.0, at, now);
