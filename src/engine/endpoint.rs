@@ -13,7 +13,7 @@ use super::lengths::Lengths;
 use super::plan::Admission;
 use super::price::Usage;
 use super::reliability::{Billed, Reliability, ReliabilityReading};
-use crate::units::{Timestamp, Tokens, seconds};
+use crate::units::{Timestamp, seconds};
 
 /// The most that a provider's header may keep an endpoint away.
 const MAX_BLOCK: Duration = Duration::from_hours(1);
@@ -48,7 +48,7 @@ pub enum Standing {
 }
 
 /// One endpoint's past, as far as it matters.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct EndpointState {
     in_flight: u32,
     breaker: Breaker,
@@ -271,6 +271,7 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Tokens;
 
     fn at(seconds: f64) -> Timestamp {
         Timestamp::START + Duration::from_secs_f64(seconds)

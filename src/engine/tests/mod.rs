@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 
 use super::{
     Candidate, Capabilities, EndpointState, Event, Handicap, Ledger, Limits, Mode, Objective, Plan, Price, Request,
-    RetryPolicy, RouteState, Usage, View, decide,
+    RetryPolicy, RouteReading, RouteState, Usage, View, decide,
 };
 use crate::ids::{EndpointIx, Position as _};
 use crate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -104,19 +104,34 @@ impl Bench {
     }
 }
 
+pub(super) fn route() -> RouteState {
+    RouteState::new(&RetryPolicy { attempts: 3, budget: Share(0.2), floor_per_second: 1.0 })
+}
+
 /// The plan for `request` over `benches`, whose positions are their endpoints.
-pub(super) fn plan(benches: &[Bench], objective: &Objective, request: &Request, seed: u64, now: Timestamp) -> Plan {
+pub(super) fn plan_of(
+    benches: &[Bench],
+    objective: &Objective,
+    route: RouteReading,
+    request: &Request,
+    seed: u64,
+    now: Timestamp,
+) -> Plan {
     let candidates: Vec<_> =
         benches.iter().enumerate().map(|(position, bench)| bench.candidate(position, request, now)).collect();
-    let retry = RetryPolicy { attempts: 3, budget: Share(0.2), floor_per_second: 1.0 };
     let view = View {
         objective,
-        route: RouteState::new(&retry).read(now),
+        route,
         candidates: &candidates,
         first_token_timeout: Duration::from_secs(30),
         total_timeout: Duration::from_mins(5),
     };
     decide(&view, request, now, &mut StdRng::seed_from_u64(seed))
+}
+
+/// As [`plan_of`], on a route without history.
+pub(super) fn plan(benches: &[Bench], objective: &Objective, request: &Request, seed: u64, now: Timestamp) -> Plan {
+    plan_of(benches, objective, route().read(now), request, seed, now)
 }
 
 /// The positions in the order in which they would be tried.
