@@ -11,6 +11,8 @@ use crate::engine::{Failure, Reservation};
 /// Tokens of each answer.
 const OUTPUT: u64 = 100;
 const PROMPT: u64 = 500;
+/// When a failure shows: soon, so that what is counted is the rule's doing and not a burst that was on its way.
+const FAILS_AFTER: Duration = Duration::from_millis(10);
 
 /// How a provider counts requests.
 #[derive(Clone, Copy)]
@@ -81,7 +83,7 @@ impl Seller {
 }
 
 impl Market {
-    fn new(sellers: Vec<(Seller, Price, Limits)>) -> Self {
+    fn new(seed: u64, sellers: Vec<(Seller, Price, Limits)>) -> Self {
         let bench = |price: &Price, limits: &Limits| {
             let mut bench = Bench::new(EndpointState::new(), price.clone());
             bench.ledger = Ledger::new(limits);
@@ -93,7 +95,7 @@ impl Market {
             objective: Objective { spread: Share(0.01), ..objective() },
             route: route(),
             pending: Vec::new(),
-            rng: StdRng::seed_from_u64(7),
+            rng: StdRng::seed_from_u64(seed),
             sales: Vec::new(),
             unserved: 0,
         }
@@ -157,8 +159,14 @@ impl Market {
         let failure = self.sellers[seller].refusal(time);
         self.sales.push(Sale { sent: time, seller, failure });
         if let Some(failure) = failure {
-            let event = Event::Failed { failure, after: Duration::from_millis(50), retry_after: None };
-            self.pending.push(Due { time: time + 0.05, seller, event, reservation: Some(reservation), tried });
+            let event = Event::Failed { failure, after: FAILS_AFTER, retry_after: None };
+            self.pending.push(Due {
+                time: time + FAILS_AFTER.as_secs_f64(),
+                seller,
+                event,
+                reservation: Some(reservation),
+                tried,
+            });
             return;
         }
         let Seller { first_token, per_in_flight, served, .. } = &mut self.sellers[seller];
@@ -185,6 +193,12 @@ impl Market {
         self.sales.iter().filter(|sale| sale.seller == seller && span.contains(&sale.sent)).count()
     }
 
+    /// A seller's part of all calls.
+    fn share(&self, seller: usize, span: std::ops::Range<f64>) -> f64 {
+        let all: usize = (0..self.sellers.len()).map(|seller| self.count(seller, span.clone())).sum();
+        crate::units::len_to_f64(self.count(seller, span)) / crate::units::len_to_f64(all.max(1))
+    }
+
     fn failures(&self, span: std::ops::Range<f64>) -> usize {
         self.sales.iter().filter(|sale| sale.failure.is_some() && span.contains(&sale.sent)).count()
     }
@@ -194,36 +208,44 @@ fn one(first_token: f64, input: f64) -> (Seller, Price, Limits) {
     (Seller::steady(first_token), price(input, 2.0 * input), Limits::default())
 }
 
+/// What holds has to hold whatever the luck.
+const SEEDS: std::ops::Range<u64> = 0..6;
+
 #[test]
 fn an_outage_is_left_within_five_requests_and_nobody_notices() {
-    let mut market = Market::new(vec![one(0.3, 1.0), one(0.3, 3.0)]);
-    market.sellers[0].down = 20.0..50.0;
-    market.run(0.0, 50.0, 20.0);
-    assert!(market.count(0, 10.0..20.0) > 150, "the cheaper one has the traffic before");
-    let at_first = market.failures(20.0..21.0);
-    assert!((1..=5).contains(&at_first), "{at_first} failures before it was left");
-    let probes = market.failures(21.0..50.0);
-    assert!(probes <= 15, "{probes} probes in half a minute");
-    assert_eq!(market.unserved, 0);
+    for seed in SEEDS {
+        let mut market = Market::new(seed, vec![one(0.3, 1.0), one(0.3, 3.0)]);
+        market.sellers[0].down = 20.0..50.0;
+        market.run(0.0, 50.0, 20.0);
+        assert!(market.count(0, 10.0..20.0) > 150, "the cheaper one has the traffic before");
+        let at_first = market.failures(20.0..20.9);
+        assert!((1..=5).contains(&at_first), "seed {seed}: {at_first} failures before it was left");
+        let probes = market.failures(20.9..50.0);
+        assert!(probes <= 15, "{probes} probes in half a minute");
+        assert_eq!(market.unserved, 0);
+    }
 }
 
 #[test]
 fn what_comes_back_is_not_overrun() {
-    let mut market = Market::new(vec![one(0.3, 1.0), one(0.3, 3.0)]);
-    market.sellers[0].down = 20.0..40.0;
-    market.run(0.0, 80.0, 20.0);
-    let back = |sale: &&Sale| sale.seller == 0 && sale.sent >= 40.0;
-    let first = market.sales.iter().find(back).expect("it is tried again").sent;
-    assert!(first < 56.0, "found at {first}");
-    assert_eq!(market.count(0, first..first + 0.2), 1, "one probe until it has answered");
-    assert!(market.count(0, first + 0.2..first + 1.0) <= 12, "then a few at a time");
-    assert!(market.count(0, 70.0..80.0) > 150, "and in the end all");
+    for seed in SEEDS {
+        let mut market = Market::new(seed, vec![one(0.3, 1.0), one(0.3, 3.0)]);
+        market.sellers[0].down = 20.0..40.0;
+        market.run(0.0, 90.0, 20.0);
+        let back = |sale: &&Sale| sale.seller == 0 && sale.sent >= 40.0;
+        let first = market.sales.iter().find(back).expect("it is tried again").sent;
+        assert!(first < 60.0, "found at {first}");
+        assert_eq!(market.count(0, first..first + 0.2), 1, "one probe until it has answered");
+        let next = market.count(0, first + 0.2..first + 1.0);
+        assert!(next <= 12, "then a few at a time, not {next}");
+        assert!(market.count(0, 80.0..90.0) > 150, "and in the end all");
+    }
 }
 
 #[test]
 fn a_quota_is_used_and_never_exceeded_however_the_provider_counts() {
     for meter in [Meter::Sliding(120), Meter::Fixed(120, 0.0), Meter::Fixed(120, 37.3)] {
-        let mut market = Market::new(vec![one(0.3, 1.0), one(0.3, 3.0)]);
+        let mut market = Market::new(7, vec![one(0.3, 1.0), one(0.3, 3.0)]);
         market.sellers[0].meter = meter;
         market.benches[0].ledger = Ledger::new(&Limits { requests_per_minute: Some(120), ..Limits::default() });
         market.run(0.0, 300.0, 5.0);
@@ -236,52 +258,62 @@ fn a_quota_is_used_and_never_exceeded_however_the_provider_counts() {
 
 #[test]
 fn equals_share() {
-    let mut market = Market::new(vec![one(0.3, 1.0), one(0.3, 1.0), one(0.3, 1.0)]);
-    market.run(0.0, 120.0, 15.0);
-    for seller in 0..3 {
-        let share = crate::units::len_to_f64(market.count(seller, 20.0..120.0)) / 1_500.0;
-        assert!((0.2..0.5).contains(&share), "seller {seller}: {share}");
+    for seed in SEEDS {
+        let mut market = Market::new(seed, vec![one(0.3, 1.0), one(0.3, 1.0), one(0.3, 1.0)]);
+        // Wider than the luck of a few samples, which would keep one out until it is forgotten.
+        market.objective.spread = Share(0.05);
+        market.run(0.0, 120.0, 15.0);
+        for seller in 0..3 {
+            let share = market.share(seller, 20.0..120.0);
+            assert!((0.2..0.5).contains(&share), "seed {seed}, seller {seller}: {share}");
+        }
     }
 }
 
 #[test]
 fn a_newcomer_that_is_better_wins_the_traffic() {
-    let mut market = Market::new(vec![one(0.3, 2.0), one(0.3, 3.0)]);
-    market.run(0.0, 20.0, 10.0);
-    market.benches.push(Bench::new(EndpointState::new(), price(1.0, 2.0)));
-    market.sellers.push(Seller::steady(0.3));
-    market.run(20.0, 40.0, 10.0);
-    assert!(market.count(2, 20.0..22.0) > 0, "it is tried at once");
-    assert!(market.count(2, 30.0..40.0) > 80, "and kept");
+    for seed in SEEDS {
+        let mut market = Market::new(seed, vec![one(0.3, 2.0), one(0.3, 3.0)]);
+        market.run(0.0, 20.0, 10.0);
+        market.benches.push(Bench::new(EndpointState::new(), price(1.0, 2.0)));
+        market.sellers.push(Seller::steady(0.3));
+        market.run(20.0, 40.0, 10.0);
+        assert!(market.count(2, 20.0..22.0) > 0, "it is tried at once");
+        assert!(market.share(2, 30.0..40.0) > 0.9, "and kept");
+    }
 }
 
 #[test]
 fn a_newcomer_that_is_slow_is_found_out() {
-    let mut market = Market::new(vec![one(0.3, 1.0), one(6.0, 1.0)]);
-    market.run(0.0, 60.0, 10.0);
-    let wasted = market.count(1, 20.0..60.0);
-    assert!(wasted <= 20, "{wasted} of 400 to the slow one");
+    for seed in SEEDS {
+        let mut market = Market::new(seed, vec![one(0.3, 1.0), one(6.0, 1.0)]);
+        market.run(0.0, 60.0, 10.0);
+        let wasted = market.share(1, 20.0..60.0);
+        assert!(wasted <= 0.05, "{wasted} to the slow one");
+    }
 }
 
 #[test]
 fn slow_and_cheap_loses_where_a_second_is_dear_and_wins_where_it_is_not() {
-    for (value, share) in [(0.02, 0.0..0.15), (1e-6, 0.85..1.01)] {
-        let mut market = Market::new(vec![one(1.5, 1.0), one(0.3, 2.0)]);
+    for (seed, (value, expected)) in SEEDS.zip([(0.02, 0.0..0.15), (1e-6, 0.85..1.01)].into_iter().cycle()) {
+        let mut market = Market::new(seed, vec![one(1.5, 1.0), one(0.3, 2.0)]);
         market.objective.value_of_second = Dollars(value);
         market.objective.late_cost = Dollars(0.0);
         market.run(0.0, 60.0, 10.0);
-        let slow = crate::units::len_to_f64(market.count(0, 20.0..60.0)) / 400.0;
-        assert!(share.contains(&slow), "at {value}: {slow}");
+        let slow = market.share(0, 20.0..60.0);
+        assert!(expected.contains(&slow), "at {value}: {slow}");
     }
 }
 
 #[test]
 fn an_endpoint_that_slows_under_load_gets_less_than_would_make_it_as_bad_as_the_next() {
-    let mut market = Market::new(vec![one(0.2, 1.0), one(0.4, 1.2)]);
-    market.sellers[0].per_in_flight = 0.05;
-    market.objective.value_of_second = Dollars(0.002);
-    market.run(0.0, 180.0, 20.0);
-    // At 5.4 in flight it is no better than the other for whoever comes next: 22 % of the 24 that are on their way.
-    let loaded = crate::units::len_to_f64(market.count(0, 60.0..180.0)) / 2_400.0;
-    assert!((0.04..0.22).contains(&loaded), "{loaded}");
+    for seed in SEEDS {
+        let mut market = Market::new(seed, vec![one(0.2, 1.0), one(0.4, 1.2)]);
+        market.sellers[0].per_in_flight = 0.05;
+        market.objective.value_of_second = Dollars(0.002);
+        market.run(0.0, 180.0, 20.0);
+        // At 5.4 in flight it is no better than the other for whoever comes next: 22 % of the 24 that are on their way.
+        let loaded = market.share(0, 60.0..180.0);
+        assert!((0.04..0.22).contains(&loaded), "seed {seed}: {loaded}");
+    }
 }
