@@ -37,6 +37,7 @@ pub(super) struct Breaker {
     state: State,
     since: Timestamp,
     failures: u32,
+    last_failure_sent: Timestamp,
     cuts: u32,
     successes_sum: f64,
     failures_sum: f64,
@@ -121,7 +122,10 @@ impl Breaker {
         }
         self.fade_to(now);
         self.successes_sum += 1.0;
-        self.failures = 0;
+        // What went out before the failures may be answered after them, and says nothing about now.
+        if sent >= self.last_failure_sent {
+            self.failures = 0;
+        }
         self.state = match self.state {
             State::Closed => State::Closed,
             State::Ramp(limit) if limit >= RAMP_END => State::Closed,
@@ -167,6 +171,7 @@ impl Breaker {
             Failure::Overloaded | Failure::Timeout | Failure::ServerError | Failure::Reset => CONSECUTIVE_FAILURES,
         };
         self.failures += 1;
+        self.last_failure_sent = self.last_failure_sent.max(sent);
         self.count_failure(now);
         if self.failures >= enough || self.is_above_rate() || matches!(self.state, State::Open { .. }) {
             self.open(cap, now);
@@ -245,11 +250,23 @@ mod tests {
             let now = at(f64::from(step));
             breaker.failed(Failure::ServerError, now, CAP, now);
             breaker.failed(Failure::ServerError, now, CAP, now);
-            breaker.succeeded(now, now);
-            breaker.succeeded(now, now);
+            for _ in 0..3 {
+                breaker.succeeded(now, now);
+            }
         }
         assert_eq!(breaker.gate(at(10.0)), Gate::Closed);
         assert!(matches!(opened(Failure::ServerError).gate(at(1.2)), Gate::Open { .. }));
+    }
+
+    #[test]
+    fn answers_to_what_was_sent_before_the_failures_do_not_excuse_them() {
+        let mut breaker = Breaker::default();
+        for step in 0..3 {
+            let now = at(1.0 + 0.1 * f64::from(step));
+            breaker.failed(Failure::ServerError, now, CAP, now);
+            breaker.succeeded(at(0.9), now);
+        }
+        assert!(matches!(breaker.gate(at(1.2)), Gate::Open { .. }));
     }
 
     #[test]

@@ -129,17 +129,13 @@ impl Choice<'_> {
             Mode::Stream => (health.latency.weight, first_token, LEAST_FIRST_TOKEN),
             // An answer may be far longer than usual, but not than what the client accepts.
             Mode::Plain => {
-                let longest = request.max_output.map_or(output, |most| most.as_f64());
+                let longest = request.max_output.map_or(output, Tokens::as_f64);
                 (health.latency.pace_weight, first_token + longest * pace, LEAST_ANSWER)
             }
             Mode::Embedding => (health.latency.weight, first_token, LEAST_ANSWER),
         };
         if known < KNOWN {
-            return match request.mode {
-                Mode::Stream => most,
-                // The policy has no bound of its own for these: half of all the time leaves some for another endpoint.
-                Mode::Plain | Mode::Embedding => most / 2,
-            };
+            return most;
         }
         let patience = seconds(PATIENCE * expected).max(least);
         patience.saturating_mul(1 << health.timeouts).min(most)

@@ -1,11 +1,11 @@
 //! What is known about one endpoint, and how each event changes it.
 //!
-//! Every call is one [`Event::Sent`] and one of the five endings; a stream's first token comes between. Nothing here
-//! decides: [`EndpointState::read`] copies out what the decision needs, in estimates as of that moment.
+//! Nothing here decides: [`EndpointState::read`] copies out what the decision needs, in estimates as of that moment.
 
 use std::time::Duration;
 
 use super::breaker::{Breaker, Gate, Length, doubled};
+use super::event::Event;
 use super::failure::{Failure, Scope};
 use super::features::Mode;
 use super::latency::{Latency, LatencyReading};
@@ -13,7 +13,7 @@ use super::lengths::Lengths;
 use super::plan::Admission;
 use super::price::Usage;
 use super::reliability::{Billed, Reliability, ReliabilityReading};
-use crate::units::{Timestamp, Tokens, seconds};
+use crate::units::{Timestamp, seconds};
 
 /// The most that a provider's header may keep an endpoint away.
 const MAX_BLOCK: Duration = Duration::from_hours(1);
@@ -27,53 +27,6 @@ const LAST_RESORT_EVERY: Duration = Duration::from_millis(200);
 const LONG_LAST_RESORT_EVERY: Duration = Duration::from_secs(5);
 /// The first-token limit is doubled at most this often.
 const MAX_DOUBLINGS: u32 = 6;
-
-/// What happened to a call.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Event {
-    /// It went out.
-    Sent,
-    /// A stream's first token came.
-    FirstToken {
-        /// Since it was sent.
-        after: Duration,
-        /// Calls of ours that were in flight before this one.
-        in_flight_at_send: u32,
-        /// Its prompt.
-        prompt: Tokens,
-    },
-    /// It ended with a whole answer.
-    Answered {
-        /// How the answer was delivered.
-        mode: Mode,
-        /// Since it was sent.
-        total: Duration,
-        /// When a stream's first token came, since it was sent.
-        first_token: Option<Duration>,
-        /// What it used.
-        usage: Usage,
-        /// Calls of ours that were in flight before this one.
-        in_flight_at_send: u32,
-    },
-    /// It ended with a refusal that is the request's own fault.
-    Refused,
-    /// It ended before a first token.
-    Failed {
-        /// Why.
-        failure: Failure,
-        /// Since it was sent.
-        after: Duration,
-        /// When the provider wants to be asked again.
-        retry_after: Option<Duration>,
-    },
-    /// It broke off after the first token.
-    Cut {
-        /// Since it was sent.
-        after: Duration,
-    },
-    /// Nobody waits for it any more.
-    Abandoned,
-}
 
 /// Whether an endpoint is used, for people and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +48,7 @@ pub enum Standing {
 }
 
 /// One endpoint's past, as far as it matters.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct EndpointState {
     in_flight: u32,
     breaker: Breaker,
@@ -312,5 +265,152 @@ impl Reading {
     /// The chance that a call gets an answer, between 0 and 1.
     pub fn success_rate(&self) -> f64 {
         self.reliability.success
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Tokens;
+
+    fn at(seconds: f64) -> Timestamp {
+        Timestamp::START + Duration::from_secs_f64(seconds)
+    }
+
+    fn failed(failure: Failure, after: f64, retry_after: Option<u64>) -> Event {
+        let retry_after = retry_after.map(Duration::from_secs);
+        Event::Failed { failure, after: Duration::from_secs_f64(after), retry_after }
+    }
+
+    /// One call that is sent at `sent` and ends in `event` at `end`.
+    fn call(state: &mut EndpointState, sent: f64, event: Event, end: f64) {
+        state.observe(Event::Sent, at(sent));
+        state.observe(event, at(end));
+    }
+
+    fn broken() -> EndpointState {
+        let mut state = EndpointState::new();
+        for step in 0..3 {
+            let sent = f64::from(step);
+            call(&mut state, sent, failed(Failure::ServerError, 0.5, None), sent + 0.5);
+        }
+        state
+    }
+
+    #[test]
+    fn every_ending_takes_the_call_out_of_flight() {
+        let after = Duration::from_secs(1);
+        let answered = Event::Answered {
+            mode: Mode::Plain,
+            total: after,
+            first_token: None,
+            usage: Usage::default(),
+            in_flight_at_send: 0,
+        };
+        for ending in
+            [answered, Event::Refused, failed(Failure::Reset, 1.0, None), Event::Cut { after }, Event::Abandoned]
+        {
+            let mut state = EndpointState::new();
+            state.observe(Event::Sent, at(0.0));
+            assert_eq!(state.in_flight(), 1);
+            state.observe(ending, at(1.0));
+            assert_eq!(state.in_flight(), 0, "{ending:?}");
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_blocks_until_its_reset_and_is_no_failure() {
+        let mut state = EndpointState::new();
+        let before = state.read(at(0.0)).success_rate();
+        call(&mut state, 0.0, failed(Failure::RateLimited, 0.1, Some(7)), 0.1);
+        assert_eq!(state.standing(at(1.0)), Standing::Blocked { until: at(7.1) });
+        assert!(!state.try_admit(Admission::LastResort, at(7.0)) && state.try_admit(Admission::Normal, at(7.1)));
+        assert!((state.read(at(0.1)).success_rate() - before).abs() < 1e-9);
+    }
+
+    #[test]
+    fn without_a_header_blocks_double_but_a_burst_counts_once() {
+        let mut state = EndpointState::new();
+        for _ in 0..4 {
+            state.observe(Event::Sent, at(0.0));
+        }
+        for _ in 0..4 {
+            state.observe(failed(Failure::RateLimited, 0.1, None), at(0.1));
+        }
+        assert_eq!(state.standing(at(0.2)), Standing::Blocked { until: at(1.1) });
+        call(&mut state, 2.0, failed(Failure::RateLimited, 0.1, None), 2.1);
+        assert_eq!(state.standing(at(2.2)), Standing::Blocked { until: at(4.1) });
+    }
+
+    #[test]
+    fn no_header_keeps_it_away_for_more_than_an_hour() {
+        let mut state = EndpointState::new();
+        call(&mut state, 0.0, failed(Failure::RateLimited, 0.0, Some(1_000_000)), 0.0);
+        assert_eq!(state.standing(at(0.0)), Standing::Blocked { until: at(3_600.0) });
+    }
+
+    #[test]
+    fn an_open_circuit_lets_last_resorts_through_one_at_a_time_and_five_a_second() {
+        let mut state = broken();
+        assert!(matches!(state.standing(at(2.6)), Standing::Open { .. }));
+        assert!(!state.try_admit(Admission::Normal, at(2.6)));
+        assert!(state.try_admit(Admission::LastResort, at(2.6)));
+        state.observe(Event::Sent, at(2.6));
+        assert!(!state.try_admit(Admission::LastResort, at(2.7)));
+        state.observe(failed(Failure::ServerError, 0.1, None), at(2.7));
+        assert!(!state.try_admit(Admission::LastResort, at(2.75)));
+        assert!(state.try_admit(Admission::LastResort, at(2.8)));
+    }
+
+    #[test]
+    fn being_asked_changes_nothing_until_it_is_sent() {
+        let mut state = broken();
+        assert!(state.try_admit(Admission::Probe, at(4.0)) && state.try_admit(Admission::Probe, at(4.0)));
+        state.observe(Event::Sent, at(4.0));
+        assert!(!state.try_admit(Admission::Probe, at(4.1)));
+    }
+
+    #[test]
+    fn an_abandoned_probe_lets_the_next_one_out() {
+        let mut state = broken();
+        state.observe(Event::Sent, at(4.0));
+        assert!(!state.try_admit(Admission::Probe, at(4.1)));
+        state.observe(Event::Abandoned, at(4.2));
+        assert_eq!(state.standing(at(4.2)), Standing::HalfOpen);
+        assert!(state.try_admit(Admission::Probe, at(4.2)));
+    }
+
+    #[test]
+    fn a_first_token_is_enough_to_close_the_circuit() {
+        let mut state = broken();
+        state.observe(Event::Sent, at(4.0));
+        let event = Event::FirstToken { after: Duration::from_secs(1), in_flight_at_send: 0, prompt: Tokens(10) };
+        state.observe(event, at(5.0));
+        assert_eq!(state.standing(at(5.0)), Standing::Closed);
+    }
+
+    #[test]
+    fn a_reset_forgets_failures_and_keeps_what_is_in_flight() {
+        let mut state = broken();
+        state.observe(Event::Sent, at(2.6));
+        state.reset();
+        assert_eq!((state.standing(at(2.6)), state.in_flight()), (Standing::Closed, 1));
+    }
+
+    #[test]
+    fn the_requests_own_fault_is_not_the_endpoints() {
+        let mut state = EndpointState::new();
+        for _ in 0..10 {
+            call(&mut state, 0.0, failed(Failure::ContextExceeded, 0.1, None), 0.1);
+            call(&mut state, 0.0, Event::Refused, 0.1);
+        }
+        assert_eq!(state.standing(at(0.1)), Standing::Closed);
+        assert!(state.read(at(0.1)).success_rate() > 0.98);
+    }
+
+    #[test]
+    fn before_the_first_sample_latencies_are_unknown() {
+        let reading = EndpointState::new().read(at(0.0));
+        assert_eq!((reading.first_token(), reading.time_per_output_token()), (None, None));
     }
 }

@@ -42,6 +42,7 @@ pub(super) struct Latency {
 struct Sums {
     weight: f64,
     y: f64,
+    yy: f64,
     n: f64,
     u: f64,
     nn: f64,
@@ -148,6 +149,7 @@ impl Sums {
         let log = y.max(1e-3).ln();
         self.weight += 1.0;
         self.y += y;
+        self.yy += y * y;
         self.n += n;
         self.u += u;
         self.nn += n * n;
@@ -160,8 +162,8 @@ impl Sums {
     }
 
     fn scale(&mut self, share: f64) {
-        let Self { weight, y, n, u, nn, uu, nu, ny, uy, log, log_log } = self;
-        for sum in [weight, y, n, u, nn, uu, nu, ny, uy, log, log_log] {
+        let Self { weight, y, yy, n, u, nn, uu, nu, ny, uy, log, log_log } = self;
+        for sum in [weight, y, yy, n, u, nn, uu, nu, ny, uy, log, log_log] {
             *sum *= share;
         }
     }
@@ -201,15 +203,21 @@ impl Sums {
         let ny = covariance(self.ny, self.n, self.y);
         let uy = covariance(self.uy, self.u, self.y);
         let determinant = nn * uu - nu * nu;
-        let (s, g) = ((ny * uu - uy * nu) / determinant, (uy * nn - ny * nu) / determinant);
-        if s < 0.0 {
-            (0.0, (uy / uu).max(0.0))
-        } else if g < 0.0 {
-            ((ny / nn).max(0.0), 0.0)
-        } else {
-            (s, g)
-        }
+        let both = ((ny * uu - uy * nu) / determinant, (uy * nn - ny * nu) / determinant);
+        let (s, g) = match both {
+            (s, _) if s < 0.0 => (0.0, (uy / uu).max(0.0)),
+            (_, g) if g < 0.0 => ((ny / nn).max(0.0), 0.0),
+            both => both,
+        };
+        let unexplained = (covariance(self.yy, self.y, self.y) - s * ny - g * uy).max(0.0) / self.weight;
+        (believable(s, unexplained / nn), believable(g, unexplained / uu))
     }
+}
+
+/// A slope less what chance alone would make of it (a positive-part shrinkage). Noise would else be read as congestion,
+/// and equals would stop sharing.
+fn believable(slope: f64, variance: f64) -> f64 {
+    if slope > 0.0 { slope * (1.0 - variance / (slope * slope)).max(0.0) } else { 0.0 }
 }
 
 impl Pace {
@@ -267,6 +275,23 @@ mod tests {
         }
         let reading = latency.read(at(3.2));
         assert!((reading.per_in_flight - 0.1).abs() < 0.03, "{reading:?}");
+    }
+
+    #[test]
+    fn noise_is_not_read_as_congestion() {
+        let mut latency = Latency::default();
+        for step in 0..32_u32 {
+            // Up and down, and only by chance a little more up where more are in flight.
+            let noise = [0, 60, 20, 50, 10, 70, 30, 40][(step % 8) as usize];
+            latency.first_token(
+                Duration::from_millis(200 + noise),
+                (step * 3) % 8,
+                Tokens(500),
+                at(0.1 * f64::from(step)),
+            );
+        }
+        let reading = latency.read(at(3.2));
+        assert!(reading.per_in_flight < 0.002, "{reading:?}");
     }
 
     #[test]

@@ -155,16 +155,21 @@ impl Ledger {
 
     /// Replaces what was set aside by what was used.
     pub fn settle(&mut self, reservation: Reservation, used: Tokens, now: Timestamp) {
-        self.close(&reservation, 1, used, now);
+        self.close(reservation, 1, used, now);
     }
 
     /// Gives back what was set aside: the request never went out.
     pub fn give_back(&mut self, reservation: Reservation, now: Timestamp) {
-        self.close(&reservation, 0, Tokens::ZERO, now);
+        self.close(reservation, 0, Tokens::ZERO, now);
     }
 
-    fn close(&mut self, reservation: &Reservation, requests: u64, tokens: Tokens, now: Timestamp) {
-        let Reservation { at, tokens: reserved } = *reservation;
+    fn close(
+        &mut self,
+        Reservation { at, tokens: reserved }: Reservation,
+        requests: u64,
+        tokens: Tokens,
+        now: Timestamp,
+    ) {
         for windows in [&mut self.minute, &mut self.day] {
             windows.requests.correct(1, requests, at, now);
             windows.tokens.correct(reserved.0, tokens.0, at, now);
@@ -209,8 +214,11 @@ impl QuotaReading {
         };
         let spare = match kind {
             LimitKind::TokensPerMinute | LimitKind::TokensPerDay if used > 0 => Tokens(left.saturating_sub(need.0)),
-            LimitKind::TokensPerMinute | LimitKind::TokensPerDay => Tokens(u64::MAX),
-            LimitKind::RequestsPerMinute | LimitKind::RequestsPerDay | LimitKind::Concurrency => Tokens(u64::MAX),
+            LimitKind::TokensPerMinute
+            | LimitKind::TokensPerDay
+            | LimitKind::RequestsPerMinute
+            | LimitKind::RequestsPerDay
+            | LimitKind::Concurrency => Tokens(u64::MAX),
         };
         Self::unlimited().with(kind, left, limit, fit, spare)
     }
@@ -247,5 +255,87 @@ impl Fit {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: f64) -> Timestamp {
+        Timestamp::START + Duration::from_secs_f64(seconds)
+    }
+
+    fn ledger(limits: Limits) -> Ledger {
+        Ledger::new(&limits)
+    }
+
+    fn left(ledger: &Ledger, now: Timestamp) -> Vec<(LimitKind, f64)> {
+        ledger.read(Tokens(1), now).ratios().map(|(kind, share)| (kind, share.0)).collect()
+    }
+
+    #[test]
+    fn a_quota_that_is_used_up_says_when_to_come_back() {
+        let mut ledger = ledger(Limits { requests_per_minute: Some(2), ..Limits::default() });
+        let _first = ledger.reserve(Tokens(1), at(0.0)).unwrap();
+        let _second = ledger.reserve(Tokens(1), at(10.0)).unwrap();
+        let Err(Exhausted { limit, until }) = ledger.reserve(Tokens(1), at(20.0)) else { panic!("a third went") };
+        assert_eq!(limit, LimitKind::RequestsPerMinute);
+        assert!(until > at(60.0) && until <= at(62.0));
+        assert!(ledger.reserve(Tokens(1), until).is_ok());
+    }
+
+    #[test]
+    fn what_was_reserved_but_not_used_is_free_again() {
+        let mut ledger = ledger(Limits { tokens_per_minute: Some(1_000), ..Limits::default() });
+        let reservation = ledger.reserve(Tokens(900), at(0.0)).unwrap();
+        assert!(ledger.reserve(Tokens(200), at(0.0)).is_err());
+        ledger.settle(reservation, Tokens(100), at(1.0));
+        assert_eq!(left(&ledger, at(1.0)), [(LimitKind::TokensPerMinute, 0.9)]);
+    }
+
+    #[test]
+    fn what_never_went_out_leaves_no_trace() {
+        let mut ledger = ledger(Limits {
+            requests_per_day: Some(10),
+            tokens_per_day: Some(100),
+            concurrency: Some(1),
+            ..Limits::default()
+        });
+        let before = left(&ledger, at(5.0));
+        let reservation = ledger.reserve(Tokens(60), at(5.0)).unwrap();
+        assert!(ledger.reserve(Tokens(1), at(5.0)).is_err());
+        ledger.give_back(reservation, at(6.0));
+        assert_eq!(left(&ledger, at(6.0)), before);
+    }
+
+    #[test]
+    fn a_request_larger_than_the_limit_goes_when_the_window_is_empty_and_only_then() {
+        let mut ledger = ledger(Limits { tokens_per_minute: Some(100), ..Limits::default() });
+        let small = ledger.reserve(Tokens(10), at(0.0)).unwrap();
+        ledger.settle(small, Tokens(10), at(0.0));
+        let Fit::TooLarge { until, .. } = ledger.read(Tokens(500), at(1.0)).fit else { panic!("not too large") };
+        assert!(ledger.reserve(Tokens(500), at(1.0)).is_err());
+        assert!(ledger.reserve(Tokens(500), until).is_ok());
+        assert!(ledger.reserve(Tokens(1), until).is_err());
+    }
+
+    #[test]
+    fn new_limits_count_what_was_used_before() {
+        let mut ledger = ledger(Limits::default());
+        let _running = ledger.reserve(Tokens(80), at(0.0)).unwrap();
+        ledger.relimit(&Limits { tokens_per_minute: Some(100), ..Limits::default() });
+        assert!(ledger.reserve(Tokens(30), at(1.0)).is_err());
+        assert!(ledger.reserve(Tokens(20), at(1.0)).is_ok());
+    }
+
+    #[test]
+    fn of_two_quotas_the_scarcer_counts() {
+        let mut key = ledger(Limits { requests_per_minute: Some(4), ..Limits::default() });
+        let model = ledger(Limits { requests_per_minute: Some(100), concurrency: Some(3), ..Limits::default() });
+        let _one = key.reserve(Tokens(1), at(0.0)).unwrap();
+        let merged = model.read(Tokens(1), at(0.0)).merge(key.read(Tokens(1), at(0.0)));
+        let ratios: Vec<_> = merged.ratios().collect();
+        assert_eq!(ratios, [(LimitKind::RequestsPerMinute, Share(0.75)), (LimitKind::Concurrency, Share(1.0))]);
     }
 }

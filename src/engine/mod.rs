@@ -7,6 +7,7 @@ mod breaker;
 mod decide;
 mod eligible;
 mod endpoint;
+mod event;
 mod failure;
 mod features;
 mod latency;
@@ -22,7 +23,8 @@ mod tests;
 mod window;
 
 pub use decide::decide;
-pub use endpoint::{EndpointState, Event, Reading, Standing};
+pub use endpoint::{EndpointState, Reading, Standing};
+pub use event::Event;
 pub use failure::{Failure, Scope, Verdict, classify};
 pub use features::{Capabilities, Handicap, Limits, Mode, Objective, Request, RetryPolicy};
 pub use ledger::{Exhausted, Ledger, LimitKind, QuotaReading, Reservation};

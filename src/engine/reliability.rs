@@ -116,7 +116,7 @@ mod tests {
             reliability.failed(Duration::from_secs(2), Billed::Perhaps, Timestamp::START);
         }
         let (now, later) =
-            (reliability.read(Timestamp::START), reliability.read(Timestamp::START + Duration::from_secs(300)));
+            (reliability.read(Timestamp::START), reliability.read(Timestamp::START + Duration::from_mins(5)));
         assert!(now.success < 0.5 && later.success > 0.98, "{now:?} {later:?}");
         assert!(now.failure_time > 1.5, "{now:?}");
     }

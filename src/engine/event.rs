@@ -1,0 +1,58 @@
+//! What happens to a call: every [`Event::Sent`] is followed by exactly one of the five endings, and a stream's first
+//! token comes between.
+//!
+//! An ending carries all that is learned from it, so that no state of a call is kept here beside the caller's.
+
+use std::time::Duration;
+
+use super::failure::Failure;
+use super::features::Mode;
+use super::price::Usage;
+use crate::units::Tokens;
+
+/// What happened to a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// It went out.
+    Sent,
+    /// A stream's first token came.
+    FirstToken {
+        /// Since it was sent.
+        after: Duration,
+        /// Calls of ours that were in flight before this one.
+        in_flight_at_send: u32,
+        /// Its prompt.
+        prompt: Tokens,
+    },
+    /// It ended with a whole answer.
+    Answered {
+        /// How the answer was delivered.
+        mode: Mode,
+        /// Since it was sent.
+        total: Duration,
+        /// When a stream's first token came, since it was sent.
+        first_token: Option<Duration>,
+        /// What it used.
+        usage: Usage,
+        /// Calls of ours that were in flight before this one.
+        in_flight_at_send: u32,
+    },
+    /// It ended with a refusal that is the request's own fault.
+    Refused,
+    /// It ended before a first token.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// Since it was sent.
+        after: Duration,
+        /// When the provider wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// It broke off after the first token.
+    Cut {
+        /// Since it was sent.
+        after: Duration,
+    },
+    /// Nobody waits for it any more.
+    Abandoned,
+}
