@@ -135,7 +135,11 @@ impl Choice<'_> {
             Mode::Embedding => (health.latency.weight, first_token, LEAST_ANSWER),
         };
         if known < KNOWN {
-            return most;
+            return match request.mode {
+                Mode::Stream => most,
+                // The policy has no bound of its own for these: half of all the time leaves some for another endpoint.
+                Mode::Plain | Mode::Embedding => most / 2,
+            };
         }
         let patience = seconds(PATIENCE * expected).max(least);
         patience.saturating_mul(1 << health.timeouts).min(most)

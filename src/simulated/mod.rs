@@ -1,22 +1,29 @@
 //! A provider that does not exist: OpenAI-shaped, seeded, as slow and as faulty as asked.
 //!
-//! It serves sockets and in-memory pipes alike and takes its time from tokio's clock, so that hours of traffic run in
-//! milliseconds under test. It is written from the providers' documented behaviour, not from faregate's own encoder:
-//! what the two agree on has to be the wire format.
+//! It draws everything from (seed, number of the request), so the order in which concurrent requests run never changes
+//! what each of them gets. It speaks over anything that reads and writes, in virtual time if the runtime is paused.
 
-mod answer;
+mod ask;
 mod command;
+mod fault;
 mod listen;
+mod plan;
 mod profile;
 mod provider;
 mod quota;
+mod refuse;
+mod respond;
 mod script;
-mod service;
+mod tally;
+mod vector;
+mod words;
 
-pub use command::{MockArgs, run as run_command};
+pub use command::{MockArgs, run_command};
+pub use fault::{Fault, FaultError};
 pub use listen::Listening;
-pub use profile::{Fault, Length, Profile, Quota, SimModel, Spread};
-pub use provider::{Provider, Recorded, Stats};
+pub use profile::{Length, Profile, Quota, SimModel, Spread};
+pub use provider::Provider;
+pub use tally::{Recorded, Stats};
 
 #[cfg(test)]
 mod tests;

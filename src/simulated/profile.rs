@@ -1,68 +1,100 @@
-//! What a simulated provider is like, and what can go wrong with it.
+//! How a simulated provider behaves when nothing is wrong with it: all of it is drawn, nothing of it is measured.
+//!
+//! Times and lengths are lognormal because real ones are: a median says what is usual, sigma how long the tail is. A
+//! sigma of zero makes every draw the median, which is what a test wants.
 
+use std::f64::consts::TAU;
 use std::time::Duration;
 
+use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 
 use crate::engine::Price;
-use crate::units::{Tokens, seconds};
+use crate::units::{PricePerMtok, Tokens};
 
-/// What a provider is like.
+/// A provider: its models, its speed, its limits.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// Its name, for people.
+    /// What it calls itself: `owned_by` of its models, and the name in its logs.
     pub name: String,
-    /// What it serves.
+    /// What it offers; a request for any other model is a 404.
     pub models: Vec<SimModel>,
-    /// The wait for the first token, load and prompt aside.
+    /// From the request to the first token, of an empty prompt at an idle provider.
     pub first_token: Spread,
-    /// Added to the first token's wait per prompt token.
+    /// Added to the first token for each token of the prompt.
     pub per_prompt_token: Duration,
-    /// Added to the first token's wait per request in flight.
-    pub load: Duration,
-    /// The wait for every further token.
+    /// Between two tokens.
     pub per_token: Spread,
-    /// How long answers are.
+    /// How many tokens an uncapped answer has.
     pub output_tokens: Length,
-    /// The one key that is accepted; `None` accepts anything.
+    /// Added to the first token for each other request in flight.
+    pub load: Duration,
+    /// The bearer token it wants; `None`: any, or none at all.
     pub api_key: Option<String>,
-    /// What is allowed.
+    /// What it allows per minute and at a time.
     pub quota: Option<Quota>,
 }
 
+/// A model on offer.
+#[derive(Clone, Debug, Default)]
+pub struct SimModel {
+    /// The name in requests.
+    pub id: String,
+    /// What it charges.
+    pub price: Price,
+}
+
+/// A lognormal time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spread {
+    /// Half of all draws are shorter.
+    pub median: Duration,
+    /// The standard deviation of the logarithm; 0: always the median.
+    pub sigma: f64,
+}
+
+/// A lognormal number of tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Length {
+    /// Half of all draws are shorter.
+    pub median: f64,
+    /// The standard deviation of the logarithm; 0: always the median.
+    pub sigma: f64,
+}
+
+/// What a provider allows; `None`: no such limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests in any 60 seconds.
+    pub rpm: Option<u64>,
+    /// Tokens in any 60 seconds.
+    pub tpm: Option<u64>,
+    /// Requests in flight.
+    pub concurrency: Option<u32>,
+}
+
 impl Default for Profile {
-    /// Serves `model` at once, ten tokens at a time, for nothing.
     fn default() -> Self {
+        let price = Price { input: PricePerMtok(1_000_000), output: PricePerMtok(4_000_000), ..Price::default() };
         Self {
             name: "simulated".to_owned(),
-            models: vec![SimModel { id: "model".to_owned(), price: Price::default() }],
-            first_token: Spread::exactly(Duration::ZERO),
+            models: vec![SimModel { id: "sim-1".to_owned(), price }],
+            first_token: Spread { median: Duration::from_millis(50), sigma: 0.0 },
             per_prompt_token: Duration::ZERO,
+            per_token: Spread { median: Duration::from_millis(2), sigma: 0.0 },
+            output_tokens: Length { median: 40.0, sigma: 0.0 },
             load: Duration::ZERO,
-            per_token: Spread::exactly(Duration::ZERO),
-            output_tokens: Length { median: 10.0, sigma: 0.0 },
             api_key: None,
             quota: None,
         }
     }
 }
 
-/// A model of a simulated provider.
-#[derive(Clone, Debug)]
-pub struct SimModel {
-    /// Its name.
-    pub id: String,
-    /// What the provider bills for it.
-    pub price: Price,
-}
-
-/// A lognormal delay.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
-    /// Half of the delays are shorter.
-    pub median: Duration,
-    /// Standard deviation of the logarithm; 0 for a constant.
-    pub sigma: f64,
+impl SimModel {
+    /// A model that charges nothing.
+    pub fn free(id: impl Into<String>) -> Self {
+        Self { id: id.into(), price: Price::default() }
+    }
 }
 
 impl Spread {
@@ -71,97 +103,59 @@ impl Spread {
         Self { median, sigma: 0.0 }
     }
 
-    /// Draws a delay.
-    pub fn draw(&self, rng: &mut impl Rng) -> Duration {
-        seconds(self.median.as_secs_f64() * factor(self.sigma, rng))
+    /// One draw.
+    pub fn draw(self, rng: &mut StdRng) -> Duration {
+        let seconds = self.median.as_secs_f64() * lognormal(self.sigma, rng);
+        // A tail beyond what a duration holds, or a sigma that is no number, is no reason to panic.
+        Duration::try_from_secs_f64(seconds).unwrap_or(self.median)
     }
-
-    /// The expected delay.
-    pub fn mean(&self) -> Duration {
-        seconds(self.median.as_secs_f64() * (self.sigma * self.sigma / 2.0).exp())
-    }
-}
-
-/// A lognormal number of tokens.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Length {
-    /// Half of the answers are shorter.
-    pub median: f64,
-    /// Standard deviation of the logarithm; 0 for a constant.
-    pub sigma: f64,
 }
 
 impl Length {
-    /// Draws a length of at least one token.
-    pub fn draw(&self, rng: &mut impl Rng) -> Tokens {
-        Tokens::from_estimate(self.median * factor(self.sigma, rng)).max(Tokens(1))
+    /// One draw, at least one token: a provider that answers nothing is a fault, not a length.
+    pub fn draw(self, rng: &mut StdRng) -> Tokens {
+        Tokens::from_estimate(self.median * lognormal(self.sigma, rng)).max(Tokens(1))
     }
 }
 
-/// exp(sigma × a standard normal draw), by Box and Muller.
-fn factor(sigma: f64, rng: &mut impl Rng) -> f64 {
-    let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-    let angle = std::f64::consts::TAU * rng.random::<f64>();
-    (sigma * radius * angle.cos()).exp()
+/// A factor with median 1.
+fn lognormal(sigma: f64, rng: &mut StdRng) -> f64 {
+    (sigma * standard_normal(rng)).exp()
 }
 
-/// What a provider allows, over sliding windows of a minute.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quota {
-    /// Requests per minute.
-    pub rpm: Option<u64>,
-    /// Tokens per minute; a request counts with its prompt and the output it asks for.
-    pub tpm: Option<u64>,
-    /// Requests at a time.
-    pub concurrency: Option<u32>,
+/// Box–Muller. Always takes two numbers from the generator, so that one draw more or less never shifts the others.
+fn standard_normal(rng: &mut impl Rng) -> f64 {
+    // (0, 1] rather than [0, 1): the logarithm of zero is infinite.
+    let radius = 1.0 - rng.random::<f64>();
+    let angle = rng.random::<f64>();
+    (-2.0 * radius.ln()).sqrt() * (TAU * angle).cos()
 }
 
-/// What goes wrong.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Fault {
-    /// Connections are dropped as soon as they are made.
-    Refuse,
-    /// Every request gets this status.
-    Status {
-        /// The status.
-        status: u16,
-        /// The body; an OpenAI-shaped error by default.
-        body: Option<String>,
-        /// A `Retry-After` header.
-        retry_after: Option<Duration>,
-    },
-    /// Everything takes this many times as long.
-    Slow {
-        /// How many.
-        factor: f64,
-    },
-    /// Nothing ever comes.
-    HangBeforeHead,
-    /// Nothing comes after the reply's head.
-    HangBeforeFirstToken,
-    /// The connection breaks after the reply's head.
-    CutBeforeContent,
-    /// The connection breaks after this many tokens.
-    CutAfter {
-        /// How many.
-        tokens: usize,
-    },
-    /// A stream begins with an error event.
-    ErrorEventFirst,
-    /// An error event comes after this many tokens.
-    ErrorEventAfter {
-        /// How many.
-        tokens: usize,
-    },
-    /// The reply is a 200 with an error in it.
-    ErrorIn200,
-    /// The reply is a 200 with half a JSON document in it.
-    GarbageJson,
-    /// A stream begins with comments.
-    KeepAlives {
-        /// How many.
-        count: usize,
-        /// The wait before each.
-        every: Duration,
-    },
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::seeded;
+
+    #[test]
+    fn without_sigma_every_draw_is_the_median() {
+        let spread = Spread { median: Duration::from_millis(50), sigma: 0.0 };
+        assert_eq!(spread.draw(&mut seeded(1)), Duration::from_millis(50));
+    }
+
+    #[test]
+    fn half_of_the_draws_are_below_the_median_and_the_mean_is_above_it() {
+        let mut rng = seeded(7);
+        let length = Length { median: 1_000.0, sigma: 0.5 };
+        let draws: Vec<f64> = (0..4_000).map(|_| length.draw(&mut rng).as_f64()).collect();
+        let below = draws.iter().filter(|draw| **draw < 1_000.0).count();
+        assert!((1_900..2_100).contains(&below), "{below} below the median");
+        // The mean of a lognormal is median * exp(sigma² / 2) = 1133.
+        let mean = draws.iter().sum::<f64>() / 4_000.0;
+        assert!((1_095.0..1_175.0).contains(&mean), "mean {mean}");
+    }
+
+    #[test]
+    fn an_answer_has_at_least_one_token() {
+        assert_eq!(Length { median: 0.0, sigma: 0.0 }.draw(&mut seeded(1)), Tokens(1));
+    }
 }

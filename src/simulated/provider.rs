@@ -1,200 +1,283 @@
-//! A simulated provider's state: its faults, its quota, its books.
+//! A provider: who may ask, what is drawn for them, and the answer. Its faults may be changed while it answers.
+//!
+//! All checks come in the order of the real thing: key, then path, then body, then model, then quota. A fault that
+//! replaces the answer comes before all of them, as an outage does.
 
-use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use rand::RngExt;
 use rand::rngs::StdRng;
-use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::profile::{Fault, Profile};
-use super::quota::{Throttled, Usage};
-use crate::engine::{Price, Usage as Used};
+use super::ask::{Ask, Kind};
+use super::plan::{Circumstances, Plan};
+use super::quota::{Refusal, Standing, Windows, write_retry_after};
+use super::refuse::Refused;
+use super::respond::{failure, json_response, rate_limited, refusal, with_type};
+use super::script::Script;
+use super::tally::{End, Tally, Visit};
+use super::{Fault, Profile, Recorded, Stats};
+use crate::engine::Price;
 use crate::runtime;
-use crate::units::{PicoUsd, Tokens};
+use crate::units::Tokens;
 
-/// Requests that are remembered.
-const REMEMBERED: usize = 1_000;
+/// The golden ratio in 64 bits: neighbouring requests get seeds that are far apart.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A provider.
+/// A simulated provider. One may serve any number of connections.
 #[derive(Debug)]
 pub struct Provider {
+    profile: Profile,
     seed: u64,
-    state: Mutex<State>,
+    tally: Arc<Tally>,
+    windows: Mutex<Windows>,
+    prices: Mutex<Vec<Price>>,
+    trouble: Mutex<Trouble>,
 }
 
 #[derive(Debug)]
-struct State {
-    profile: Profile,
-    fault: Option<Fault>,
+struct Trouble {
     once: Option<Fault>,
+    fault: Option<Fault>,
     share: f64,
-    quota: Usage,
-    stats: Stats,
-    recorded: VecDeque<Recorded>,
-}
-
-/// What has happened so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Stats {
-    /// Requests that arrived.
-    pub requests: u64,
-    /// Answers that were sent whole.
-    pub answered: u64,
-    /// Requests refused for want of quota.
-    pub refused_by_quota: u64,
-    /// Answers that the client did not wait for.
-    pub aborted: u64,
-    /// Requests being answered.
-    pub in_flight: u32,
-    /// Prompt tokens of answers.
-    pub input_tokens: u64,
-    /// Answer tokens that were sent.
-    pub output_tokens: u64,
-    /// What all of it costs, in pico-dollars.
-    pub billed_pico_usd: u64,
-}
-
-/// A request as it arrived.
-#[derive(Clone, Debug)]
-pub struct Recorded {
-    /// `POST`.
-    pub method: http::Method,
-    /// The path.
-    pub path: String,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
-}
-
-/// One answer under way.
-#[derive(Clone, Debug)]
-pub(super) struct Visit {
-    pub(super) model: String,
-    pub(super) prompt: Tokens,
-    pub(super) produced: Tokens,
-    pub(super) completed: bool,
-    pub(super) broken: bool,
 }
 
 impl Provider {
-    /// A provider whose draws repeat for the same seed.
+    /// A provider without faults. The same seed gives the same answers to the same requests in the same order.
     pub fn new(profile: Profile, seed: u64) -> Arc<Self> {
-        let state = State {
+        let prices = profile.models.iter().map(|model| model.price.clone()).collect();
+        Arc::new(Self {
             profile,
-            fault: None,
-            once: None,
-            share: 1.0,
-            quota: Usage::default(),
-            stats: Stats::default(),
-            recorded: VecDeque::new(),
-        };
-        Arc::new(Self { seed, state: Mutex::new(state) })
+            seed,
+            tally: Arc::default(),
+            windows: Mutex::default(),
+            prices: Mutex::new(prices),
+            trouble: Mutex::new(Trouble { once: None, fault: None, share: 1.0 }),
+        })
     }
 
-    /// What it is like now.
-    pub fn profile(&self) -> Profile {
-        self.state.lock().profile.clone()
+    /// The profile's name.
+    pub fn name(&self) -> &str {
+        &self.profile.name
     }
 
-    /// Begins or ends a fault, for requests from now on.
-    pub fn set_fault(&self, fault: Option<Fault>) {
-        self.state.lock().fault = fault;
+    /// What it is like. Its prices are those of the beginning.
+    pub const fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     /// Lets the next request, and no other, meet `fault`.
     pub fn fail_once(&self, fault: Fault) {
-        self.state.lock().once = Some(fault);
+        self.trouble.lock().once = Some(fault);
     }
 
-    /// The probability that a request meets the fault; 1 at first.
-    pub fn set_fault_share(&self, share: f64) {
-        self.state.lock().share = share;
+    /// What goes wrong from the next request on; `None`: nothing.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        self.trouble.lock().fault = fault;
     }
 
-    /// Changes what a model costs.
-    pub fn set_price(&self, model: &str, price: &Price) {
-        for entry in self.state.lock().profile.models.iter_mut().filter(|entry| entry.id == model) {
-            entry.price = price.clone();
+    /// The probability, from 0 to 1, that a request meets the fault. It is 1 in the beginning.
+    pub fn set_fault_share(&self, probability: f64) {
+        self.trouble.lock().share = probability;
+    }
+
+    /// What `model` charges from the next request on. A model that is not offered is ignored.
+    pub fn set_price(&self, model: &str, price: Price) {
+        let mut prices = self.prices.lock();
+        let mut offers = self.profile.models.iter().zip(prices.iter_mut());
+        if let Some((_, current)) = offers.find(|(offered, _)| offered.id == model) {
+            *current = price;
         }
     }
 
-    /// What has happened so far.
+    /// The counts so far.
     pub fn stats(&self) -> Stats {
-        self.state.lock().stats
+        self.tally.stats()
     }
 
-    /// The requests since the last call, oldest first.
+    /// The requests that have been read since the last call, at most the last 1000.
     pub fn take_requests(&self) -> Vec<Recorded> {
-        self.state.lock().recorded.drain(..).collect()
+        self.tally.take_requests()
     }
 
-    /// Notes a request; returns the generator for everything that is random about it.
-    pub(super) fn arrive(&self, request: Recorded) -> StdRng {
-        let mut state = self.state.lock();
-        state.stats.requests += 1;
-        if state.recorded.len() == REMEMBERED {
-            state.recorded.pop_front();
+    /// Answers one request; `Err`: the connection is to break without an answer.
+    pub(super) async fn answer<B>(&self, request: Request<B>) -> io::Result<Response<Script>>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        if request.uri().path() == "/stats" {
+            return Ok(self.show_stats());
         }
-        state.recorded.push_back(request);
-        runtime::seeded(self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(state.stats.requests))
+        let (mut visit, number) = Visit::begin(&self.tally);
+        let own_seed = self.seed ^ number.wrapping_mul(SPREAD);
+        let mut rng = runtime::seeded(own_seed);
+        let fault = self.draw_fault(&mut rng);
+        if fault == Some(Fault::Refuse) {
+            visit.end(End::Failed);
+            return Err(io::Error::from(io::ErrorKind::ConnectionRefused));
+        }
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        self.record(&head, &body);
+        let mut response = if let Some(Fault::Status { status, body, retry_after }) = &fault {
+            let mut response = failure(visit, *status, body.clone());
+            if let Some(wait) = retry_after {
+                write_retry_after(response.headers_mut(), *wait);
+            }
+            response
+        } else {
+            self.respond(visit, &head, &body, &Draw { number, fault }, rng).await?
+        };
+        let id = format!("req_{own_seed:016x}");
+        if let Ok(id) = HeaderValue::try_from(id) {
+            response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
+        }
+        Ok(response)
     }
 
-    /// The fault that this request meets.
-    pub(super) fn fault(&self, rng: &mut StdRng) -> Option<Fault> {
-        let mut state = self.state.lock();
-        if let Some(fault) = state.once.take() {
+    /// Works whatever the fault, and counts as nothing: a test that looks must not change what it sees.
+    fn show_stats(&self) -> Response<Script> {
+        let (mut uncounted, _) = Visit::begin(&Arc::default());
+        uncounted.end(End::Answered);
+        json_response(uncounted, StatusCode::OK, &json!(self.stats()))
+    }
+
+    /// Always takes one number from the generator, so that a fault changes no other draw.
+    fn draw_fault(&self, rng: &mut StdRng) -> Option<Fault> {
+        let drawn = rng.random::<f64>();
+        let mut trouble = self.trouble.lock();
+        if let Some(fault) = trouble.once.take() {
             return Some(fault);
         }
-        let meets = state.share >= 1.0 || rng.random::<f64>() < state.share;
-        state.fault.clone().filter(|_| meets)
+        trouble.fault.clone().filter(|_| drawn < trouble.share)
     }
 
-    /// Whether connections are refused now.
-    pub(super) fn refuses(&self) -> bool {
-        let state = self.state.lock();
-        state.fault == Some(Fault::Refuse) && state.share >= 1.0
+    fn record(&self, head: &Parts, body: &Bytes) {
+        self.tally.record(Recorded {
+            method: head.method.clone(),
+            path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+            headers: head.headers.clone(),
+            body: body.clone(),
+        });
     }
 
-    /// Counts a request against the quota and as in flight.
-    pub(super) fn enter(&self, tokens: Tokens) -> Result<HeaderMap, (Throttled, HeaderMap)> {
-        let now = runtime::now();
-        let mut state = self.state.lock();
-        let State { profile, quota, stats, .. } = &mut *state;
-        let Some(limits) = &profile.quota else {
-            stats.in_flight += 1;
-            return Ok(HeaderMap::new());
-        };
-        let admitted = quota.admit(limits, stats.in_flight, tokens, now);
-        let headers = quota.headers(limits, now);
-        match admitted {
-            Ok(()) => {
-                stats.in_flight += 1;
-                Ok(headers)
+    async fn respond(
+        &self,
+        visit: Visit,
+        head: &Parts,
+        body: &Bytes,
+        draw: &Draw,
+        rng: StdRng,
+    ) -> io::Result<Response<Script>> {
+        match self.route(head) {
+            Ok(Route::Json(body)) => {
+                let plan = Plan::listing(&body, draw.fault.as_ref());
+                let script = Script::start(visit, plan.beats, plan.length).play_to_head().await?;
+                Ok(with_type(script, StatusCode::OK, plan.content_type))
             }
-            Err(throttled) => {
-                stats.refused_by_quota += 1;
-                Err((throttled, headers))
-            }
+            Ok(Route::Generate(kind)) => match Ask::read(kind, body) {
+                Ok(ask) => self.generate(visit, &ask, draw, rng).await,
+                Err(refused) => Ok(refusal(visit, &refused)),
+            },
+            Err(refused) => Ok(refusal(visit, &refused)),
         }
     }
 
-    /// An answer has ended, or nobody listens any more.
-    pub(super) fn leave(&self, visit: &Visit) {
-        let mut state = self.state.lock();
-        let price = state.profile.models.iter().find(|model| model.id == visit.model).map(|model| model.price.clone());
-        let used = Used { input: visit.prompt, output: visit.produced, ..Used::default() };
-        let bill = price.map_or(PicoUsd::ZERO, |price| price.bill(&used));
-        let stats = &mut state.stats;
-        stats.in_flight = stats.in_flight.saturating_sub(1);
-        stats.answered += u64::from(visit.completed);
-        stats.aborted += u64::from(!visit.completed && !visit.broken);
-        stats.input_tokens += visit.prompt.0;
-        stats.output_tokens += visit.produced.0;
-        stats.billed_pico_usd += bill.0;
+    fn route(&self, head: &Parts) -> Result<Route, Refused> {
+        let path = head.uri.path();
+        let path = path.strip_prefix("/v1").unwrap_or(path);
+        self.check_key(head)?;
+        let generate = |kind| match head.method {
+            Method::POST => Ok(Route::Generate(kind)),
+            _ => Err(Refused::wrong_method(&head.method)),
+        };
+        match path {
+            "/chat/completions" => generate(Kind::Chat),
+            "/completions" => generate(Kind::Text),
+            "/embeddings" => generate(Kind::Embedding),
+            "/models" => {
+                let models: Vec<Value> = self.profile.models.iter().map(|model| self.model(&model.id)).collect();
+                Ok(Route::Json(json!({ "object": "list", "data": models })))
+            }
+            other => match other.strip_prefix("/models/") {
+                Some(id) => self.price(id).map(|_| Route::Json(self.model(id))),
+                None => Err(Refused::unknown_path(&head.method, head.uri.path())),
+            },
+        }
     }
+
+    fn check_key(&self, head: &Parts) -> Result<(), Refused> {
+        let Some(key) = &self.profile.api_key else { return Ok(()) };
+        let sent = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let matches = sent.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|sent| sent == key);
+        if matches { Ok(()) } else { Err(Refused::wrong_key()) }
+    }
+
+    fn model(&self, id: &str) -> Value {
+        json!({ "id": id, "object": "model", "created": 1_750_000_000, "owned_by": self.profile.name })
+    }
+
+    fn price(&self, model: &str) -> Result<Price, Refused> {
+        let prices = self.prices.lock();
+        let mut offers = self.profile.models.iter().zip(prices.iter());
+        offers
+            .find(|(offered, _)| offered.id == model)
+            .map(|(_, price)| price.clone())
+            .ok_or_else(|| Refused::unknown_model(model))
+    }
+
+    async fn generate(
+        &self,
+        mut visit: Visit,
+        ask: &Ask,
+        draw: &Draw,
+        mut rng: StdRng,
+    ) -> io::Result<Response<Script>> {
+        let price = match self.price(&ask.model) {
+            Ok(price) => price,
+            Err(refused) => return Ok(refusal(visit, &refused)),
+        };
+        let (profile, others) = (&self.profile, visit.in_flight().saturating_sub(1));
+        let around = Circumstances { profile, fault: draw.fault.as_ref(), number: draw.number, others };
+        let plan = Plan::new(ask, &around, &mut rng);
+        let standing = match self.admit(&visit, plan.tokens) {
+            Ok(standing) => standing,
+            Err(over) => return Ok(rate_limited(visit, &over)),
+        };
+        if plan.is_charged() {
+            visit.admit(price, ask.prompt);
+        }
+        let script = Script::start(visit, plan.beats, plan.length).play_to_head().await?;
+        let mut response = with_type(script, StatusCode::OK, plan.content_type);
+        if let Some(standing) = standing {
+            standing.write(response.headers_mut());
+        }
+        Ok(response)
+    }
+
+    fn admit(&self, visit: &Visit, tokens: Tokens) -> Result<Option<Standing>, Refusal> {
+        let Some(quota) = self.profile.quota else { return Ok(None) };
+        self.windows.lock().admit(quota, runtime::now(), tokens, visit.in_flight()).map(Some)
+    }
+}
+
+/// What was drawn for a request before it was read.
+struct Draw {
+    number: u64,
+    fault: Option<Fault>,
+}
+
+/// What a path leads to.
+enum Route {
+    Json(Value),
+    Generate(Kind),
 }

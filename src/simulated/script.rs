@@ -1,79 +1,135 @@
-//! A reply body that plays a list of steps in time, and knows how far it was heard.
+//! An answer is a script: what happens, each after its wait. The same script plays before the head and in the body.
+//!
+//! Each act is due a fixed time after the one before was due, not after it was done, so that timer rounding and slow
+//! readers do not add up over an answer. Between two frames the body yields once: hyper then flushes, and a token
+//! never waits in a buffer for the next one, not even when there is no time between them.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame};
-use tokio::time::Sleep;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
 
-use super::provider::{Provider, Visit};
-use crate::runtime;
-use crate::units::Tokens;
+use super::tally::{End, Visit};
 
-/// One step of a reply.
-#[derive(Clone, Debug)]
-pub(super) struct Step {
-    /// The wait before it.
-    pub(super) after: Duration,
-    /// What is done then.
+/// Something that happens, `wait` after the act before.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Beat {
+    pub(super) wait: Duration,
     pub(super) act: Act,
 }
 
-/// What a step does.
-#[derive(Clone, Debug)]
+/// What may happen in an answer.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Act {
-    /// Sends bytes that hold this much of the answer.
-    Send(Bytes, Tokens),
-    /// Breaks the connection.
+    /// The status line and the headers go out.
+    Head,
+    /// Bytes go out.
+    Text(Bytes),
+    /// A token is made; before the head, it is kept for later.
+    Token(Bytes),
+    /// The connection breaks.
     Break,
-    /// Does nothing, for ever.
+    /// Nothing more happens, for ever.
     Hang,
+    /// The answer is over.
+    Finish(End),
 }
 
-impl Step {
-    /// Sends `bytes` after a wait.
-    pub(super) const fn send(after: Duration, bytes: Bytes, tokens: Tokens) -> Self {
-        Self { after, act: Act::Send(bytes, tokens) }
-    }
-
-    /// Does something once what went before has been flushed: a connection that breaks takes its buffer with it.
-    pub(super) const fn next(act: Act) -> Self {
-        Self { after: Duration::from_millis(1), act }
-    }
-}
-
-/// A body that plays steps.
+/// A script that is being played for one visit.
+#[derive(Debug)]
 pub(super) struct Script {
-    steps: VecDeque<Step>,
-    timer: Option<Pin<Box<Sleep>>>,
-    provider: Arc<Provider>,
+    beats: VecDeque<Beat>,
     visit: Visit,
+    timer: Pin<Box<Sleep>>,
+    timed: Timed,
+    flush: Flush,
+    /// The length of the whole body, where it is announced.
+    length: Option<u64>,
+}
+
+/// Whether the timer runs for the first beat in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Timed {
+    No,
+    Yes,
+}
+
+/// Whether the head or the last frame may still be in hyper's buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flush {
+    Done,
+    Due,
+}
+
+impl Beat {
+    /// At once.
+    pub(super) fn now(act: Act) -> Self {
+        Self { wait: Duration::ZERO, act }
+    }
+
+    /// `wait` after the act before.
+    pub(super) fn after(wait: Duration, act: Act) -> Self {
+        Self { wait, act }
+    }
 }
 
 impl Script {
-    /// A body that plays `steps` as the answer to `visit`.
-    pub(super) fn new(steps: impl IntoIterator<Item = Step>, provider: Arc<Provider>, visit: Visit) -> Self {
-        let mut script = Self { steps: steps.into_iter().collect(), timer: None, provider, visit };
-        script.arm();
-        script
+    /// Starts the clock. `length` is announced as the body's length.
+    pub(super) fn start(visit: Visit, beats: Vec<Beat>, length: Option<u64>) -> Self {
+        let timer = Box::pin(sleep(Duration::ZERO));
+        Self { beats: beats.into(), visit, timer, timed: Timed::No, flush: Flush::Done, length }
     }
 
-    /// The answer went out by other means.
-    pub(super) fn complete(&mut self) {
-        self.visit.completed = true;
+    /// Plays to the head; `Err`: the connection breaks before it.
+    pub(super) async fn play_to_head(mut self) -> io::Result<Self> {
+        loop {
+            match poll_fn(|context| self.poll_act(context)).await {
+                Some(Act::Head) => {
+                    // A head that nothing follows must go out before the connection breaks.
+                    if self.beats.front().is_some_and(|beat| beat.act == Act::Break) {
+                        self.flush = Flush::Due;
+                    }
+                    return Ok(self);
+                }
+                // A token made before the head has no frame of its own: the whole body follows the head.
+                Some(Act::Token(_) | Act::Text(_)) => {}
+                Some(Act::Break | Act::Hang | Act::Finish(_)) | None => return Err(self.break_off()),
+            }
+        }
     }
 
-    fn arm(&mut self) {
-        self.timer = self
-            .steps
-            .front()
-            .filter(|step| step.after > Duration::ZERO)
-            .map(|step| Box::pin(tokio::time::sleep_until(runtime::instant() + step.after)));
+    /// The next act when it is due; `None` after the last.
+    fn poll_act(&mut self, context: &mut Context<'_>) -> Poll<Option<Act>> {
+        let Some(beat) = self.beats.front() else { return Poll::Ready(None) };
+        if beat.act == Act::Hang {
+            return Poll::Pending;
+        }
+        if self.timed == Timed::No {
+            let due = self.timer.deadline() + beat.wait;
+            self.timer.as_mut().reset(due);
+            self.timed = Timed::Yes;
+        }
+        ready!(self.timer.as_mut().poll(context));
+        self.timed = Timed::No;
+        let act = self.beats.pop_front().map(|beat| beat.act);
+        match act {
+            Some(Act::Token(_)) => self.visit.produced_token(),
+            Some(Act::Finish(end)) => self.visit.end(end),
+            Some(Act::Head | Act::Text(_) | Act::Break | Act::Hang) | None => {}
+        }
+        Poll::Ready(act)
+    }
+
+    fn break_off(&mut self) -> io::Error {
+        self.visit.end(End::Failed);
+        self.beats.clear();
+        io::Error::new(io::ErrorKind::ConnectionAborted, "the simulated provider broke the connection")
     }
 }
 
@@ -81,35 +137,44 @@ impl Body for Script {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if let Some(timer) = &mut self.timer {
-            ready!(timer.as_mut().poll(cx));
-        }
-        if matches!(self.steps.front(), Some(Step { act: Act::Hang, .. })) {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if self.flush == Flush::Due {
+            self.flush = Flush::Done;
+            context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let step = self.steps.pop_front();
-        self.arm();
-        Poll::Ready(match step {
-            None => {
-                self.visit.completed = true;
-                None
+        loop {
+            match ready!(self.poll_act(context)) {
+                // A token of a plain answer has no bytes of its own, and an empty chunk would end a chunked body.
+                Some(Act::Text(bytes) | Act::Token(bytes)) if bytes.is_empty() => {}
+                Some(Act::Text(bytes) | Act::Token(bytes)) => {
+                    self.flush = Flush::Due;
+                    self.settle_early();
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                }
+                Some(Act::Break) => return Poll::Ready(Some(Err(self.break_off()))),
+                Some(Act::Head | Act::Hang | Act::Finish(_)) => {}
+                None => return Poll::Ready(None),
             }
-            Some(Step { act: Act::Send(bytes, tokens), .. }) => {
-                self.visit.produced += tokens;
-                self.visit.completed = self.steps.is_empty();
-                Some(Ok(Frame::data(bytes)))
-            }
-            Some(Step { act: Act::Break | Act::Hang, .. }) => {
-                self.visit.broken = true;
-                Some(Err(io::Error::from(io::ErrorKind::ConnectionReset)))
-            }
-        })
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.beats.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
-impl Drop for Script {
-    fn drop(&mut self) {
-        self.provider.leave(&self.visit);
+impl Script {
+    /// Ends with the last frame rather than after it: once all announced bytes are out, hyper drops a body unpolled.
+    fn settle_early(&mut self) {
+        if let [Beat { wait: Duration::ZERO, act: Act::Finish(end) }] = self.beats.make_contiguous() {
+            let end = *end;
+            self.beats.clear();
+            self.visit.end(end);
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use faregate::observe::{AccessLog, AccessLogWriter, Metrics};
@@ -16,7 +16,7 @@ use faregate::proxy::dial::{Connector, Dial, Dialing};
 use faregate::proxy::listener;
 use faregate::proxy::pool::Pool;
 use faregate::proxy::worker::{Shared, Worker};
-use faregate::simulated::{Profile, Provider, SimModel};
+use faregate::simulated::{Length, Profile, Provider, SimModel, Spread};
 use faregate::state::{Cells, Snapshot};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -101,7 +101,13 @@ pub(crate) fn provider(profile: Profile) -> Arc<Provider> {
 /// A profile that serves the models named.
 pub(crate) fn serving(models: &[&str]) -> Profile {
     let models = models.iter().map(|id| SimModel { id: (*id).to_owned(), price: faregate::engine::Price::default() });
-    Profile { models: models.collect(), ..Profile::default() }
+    Profile {
+        models: models.collect(),
+        first_token: Spread::exactly(Duration::ZERO),
+        per_token: Spread::exactly(Duration::ZERO),
+        output_tokens: Length { median: 10.0, sigma: 0.0 },
+        ..Profile::default()
+    }
 }
 
 /// An upstream's table: at `http://NAME/v1`, with one model at a price per million tokens.
