@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 const LONGEST_MESSAGE: usize = 300;
 /// Letters and digits in a row that look like a credential rather than a word.
 const SECRET_LENGTH: usize = 20;
+/// How the keys of the usual providers begin.
+const KEY_PREFIXES: [&str; 5] = ["sk-", "sk_", "gsk_", "xai-", "pk-"];
 
 /// An upstream's error, as far as it could be understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,13 +90,27 @@ fn clip(text: &str) -> String {
     text.get(..text.floor_char_boundary(LONGEST_MESSAGE)).unwrap_or_default().to_owned()
 }
 
-/// Masks every word that could be a credential: known prefixes, and long runs of letters with digits.
+/// `body` without words that begin like a provider's key. Everything else stays byte for byte.
+pub fn conceal_keys(body: Bytes) -> Bytes {
+    match std::str::from_utf8(&body) {
+        Ok(text) if KEY_PREFIXES.iter().any(|prefix| text.contains(prefix)) => mask(text, is_key).into(),
+        Ok(_) | Err(_) => body,
+    }
+}
+
+/// Masks every word that could be a credential or an account.
 fn redact(text: &str) -> String {
+    mask(text, |word| {
+        is_key(word) || ["org-", "proj-"].iter().any(|prefix| word.starts_with(prefix)) || is_opaque(word)
+    })
+}
+
+fn mask(text: &str, secret: impl Fn(&str) -> bool) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*');
     let mut clean = String::with_capacity(text.len());
     for piece in text.split_inclusive(|c| !is_part(c)) {
         let word = piece.trim_end_matches(|c| !is_part(c));
-        if looks_secret(word) {
+        if secret(word) {
             clean.push_str("[redacted]");
             clean.push_str(piece.strip_prefix(word).unwrap_or_default());
         } else {
@@ -104,11 +120,16 @@ fn redact(text: &str) -> String {
     clean
 }
 
-fn looks_secret(word: &str) -> bool {
-    let prefixed = ["sk-", "sk_", "org-", "proj-", "gsk_", "xai-", "pk-", "key-"];
-    let known = prefixed.iter().any(|prefix| word.len() > prefix.len() + 2 && word.starts_with(prefix));
-    let long = word.len() >= SECRET_LENGTH && word.contains(|c: char| c.is_ascii_digit());
-    known || long
+fn is_key(word: &str) -> bool {
+    KEY_PREFIXES.iter().any(|prefix| word.len() > prefix.len() + 4 && word.starts_with(prefix))
+}
+
+/// A long run of letters and digits mixed. A model's dated name has hyphens between shorter ones.
+fn is_opaque(word: &str) -> bool {
+    word.split(|c: char| !c.is_ascii_alphanumeric()).any(|run| {
+        let digits = run.bytes().filter(u8::is_ascii_digit).count();
+        run.len() >= SECRET_LENGTH && digits > 0 && digits < run.len()
+    })
 }
 
 /// An error of faregate's own, in OpenAI's shape.
@@ -151,7 +172,20 @@ mod tests {
         let clean = redact(text);
         assert_eq!(clean, "Incorrect API key provided: [redacted]. In organization [redacted] on tokens per min.");
         assert_eq!(redact("Bearer eyJhbGciOiJIUzI1NiIsInR5"), "Bearer [redacted]");
-        assert_eq!(redact("maximum context length is 8192 tokens"), "maximum context length is 8192 tokens");
+        for harmless in ["maximum context length is 8192 tokens", "no model claude-3-5-sonnet-20241022-preview"] {
+            assert_eq!(redact(harmless), harmless);
+        }
+    }
+
+    #[test]
+    fn a_body_that_goes_on_loses_its_keys_and_nothing_else() {
+        let concealed = |body: &'static str| conceal_keys(Bytes::from_static(body.as_bytes()));
+        let harmless = r#"{"error":{"message":"task-1 at org-A1b2C3 0123456789abcdefghijk"}}"#;
+        assert_eq!(concealed(harmless), harmless);
+        assert_eq!(
+            concealed(r#"{"error":"your key sk-ab12****wxyz is bad"}"#),
+            r#"{"error":"your key [redacted] is bad"}"#
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub mod sse;
 mod usage;
 
 pub use body::{BodyError, Head, Kind, UsageWish, read_head};
-pub use error::{WireError, error_body, error_event};
+pub use error::{WireError, conceal_keys, error_body, error_event};
 pub use splice::{InjectUsage, SplicePoints, splice};
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::guard::{End, Guard, Settlement};
 use super::patience::Running;
 use super::reply::Refusal;
 use super::worker::Worker;
+use crate::dialect;
 use crate::engine::Failure;
 use crate::ids::{EndpointIx, RouteIx, TenantIx};
 use crate::observe::{Clipped, InFlight, Outcome, Record};
@@ -139,12 +140,13 @@ impl Exchange {
         self.settlement.and_then(|settlement| settlement.cost)
     }
 
-    /// An upstream's error without the key that it may echo.
+    /// An upstream's error without the key that it may echo, ours or any that looks like one.
     pub(crate) fn conceal(&self, text: Bytes) -> Bytes {
-        match self.endpoint {
+        let text = match self.endpoint {
             Some(endpoint) => self.snapshot.seats[endpoint].target.conceal(text),
             None => text,
-        }
+        };
+        dialect::conceal_keys(text)
     }
 
     /// The reply headers that say what faregate did.
