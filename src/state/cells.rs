@@ -22,7 +22,7 @@ const SCORE_WEIGHT: f64 = 0.1;
 pub struct EndpointCell {
     /// `upstream/model#key`.
     pub id: EndpointId,
-    inner: Mutex<Metered<EndpointState>>,
+    inner: Mutex<Metered>,
     wish: AtomicU8,
     score: AtomicU64,
     requests: AtomicU64,
@@ -31,12 +31,12 @@ pub struct EndpointCell {
 /// One key of an upstream, over all its models.
 #[derive(Debug)]
 pub struct KeyCell {
-    inner: Mutex<Metered<EndpointState>>,
+    ledger: Mutex<Ledger>,
 }
 
 #[derive(Debug)]
-struct Metered<T> {
-    state: T,
+struct Metered {
+    state: EndpointState,
     ledger: Ledger,
 }
 
@@ -155,32 +155,32 @@ impl EndpointCell {
 impl KeyCell {
     /// A new key, about which nothing is known.
     pub fn new(limits: &Limits) -> Self {
-        Self { inner: Mutex::new(Metered { state: EndpointState::new(), ledger: Ledger::new(limits) }) }
+        Self { ledger: Mutex::new(Ledger::new(limits)) }
     }
 
     /// Takes the limits of a new snapshot; what was used stays used.
     pub fn relimit(&self, limits: &Limits) {
-        self.inner.lock().ledger.relimit(limits);
+        self.ledger.lock().relimit(limits);
     }
 
     /// The key's quota for a request of `tokens`.
     pub fn read(&self, tokens: Tokens, now: Timestamp) -> QuotaReading {
-        self.inner.lock().ledger.read(tokens, now)
+        self.ledger.lock().read(tokens, now)
     }
 
     /// Sets quota aside, or `None` if another request was faster.
     pub fn admit(&self, tokens: Tokens, now: Timestamp) -> Option<Ticket> {
-        self.inner.lock().ledger.reserve(tokens, now).ok().map(Ticket)
+        self.ledger.lock().reserve(tokens, now).ok().map(Ticket)
     }
 
     /// Replaces the quota set aside by what was used.
     pub fn settle(&self, ticket: Ticket, used: Tokens, now: Timestamp) {
-        self.inner.lock().ledger.settle(ticket.0, used, now);
+        self.ledger.lock().settle(ticket.0, used, now);
     }
 
     /// Gives the quota back that was set aside.
     pub fn give_back(&self, ticket: Ticket, now: Timestamp) {
-        self.inner.lock().ledger.give_back(ticket.0, now);
+        self.ledger.lock().give_back(ticket.0, now);
     }
 }
 
