@@ -3,11 +3,12 @@
 //! Exit codes: 0 done, 1 failed while running, 2 bad usage or invalid configuration.
 
 mod check;
+pub mod demo;
 mod policy_command;
 mod resolve;
 mod serve;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -32,6 +33,8 @@ pub struct Cli {
 enum Command {
     /// Run the daemon.
     Serve(ServeArgs),
+    /// See it route, fail over and save money: simulated providers, no key, no network.
+    Demo(demo::DemoArgs),
     /// Check configuration and policy files; nothing is run.
     Check(CheckArgs),
     /// List and show the policies that are built in.
@@ -102,10 +105,24 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Serve(args) => serve::run(args.config),
+        Command::Demo(args) => show(&args),
         Command::Check(args) => check_files(&args),
         Command::Policy { command } => policy(command),
-        Command::MockProvider(args) => simulated::run_command(args).map(|()| 0),
+        Command::MockProvider(args) => provide(args),
     }
+}
+
+fn show(args: &demo::DemoArgs) -> anyhow::Result<u8> {
+    let out = std::io::stdout();
+    let watched = if out.is_terminal() { demo::Watched::Live } else { demo::Watched::Kept };
+    demo::run(args, out.lock(), watched)?;
+    Ok(0)
+}
+
+fn provide(args: simulated::MockArgs) -> anyhow::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(simulated::run_command(args, &mut std::io::stdout().lock()))?;
+    Ok(0)
 }
 
 fn check_files(args: &CheckArgs) -> anyhow::Result<u8> {

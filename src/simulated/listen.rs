@@ -1,103 +1,129 @@
-//! Where a provider is reached: over anything that reads and writes, and over TCP, until it is killed.
-//!
-//! Killing severs: the listener and every open connection go at once, in the middle of whatever they were saying. A
-//! graceful end is what a client gets from a provider that is well, and needs no simulation.
+//! The provider on TCP. Stopping it severs every open connection, as a machine that dies does.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet};
 
-use super::Provider;
+use crate::simulated::Provider;
 
-/// A provider that listens. Dropping it kills it.
+/// A provider that listens. Dropping this stops it as well.
 #[derive(Debug)]
 pub struct Listening {
-    /// Where; with the port that the system chose, if it was asked to.
+    /// Where it listens.
     pub addr: SocketAddr,
-    socket: Arc<Socket>,
-    task: AbortHandle,
-}
-
-/// Shared with the accepting task, so that killing closes the port before that task runs again.
-#[derive(Debug)]
-struct Socket(Mutex<Option<TcpListener>>);
-
-impl Socket {
-    /// The next connection; never, once the socket is closed.
-    async fn accept(&self) -> io::Result<TcpStream> {
-        poll_fn(|context| match &*self.0.lock() {
-            Some(listener) => listener.poll_accept(context).map_ok(|(stream, _)| stream),
-            None => Poll::Pending,
-        })
-        .await
-    }
+    accepting: JoinHandle<()>,
 }
 
 impl Listening {
-    /// Severs the listener and all open connections. Whoever connects afterwards is refused.
-    pub fn kill(&self) {
-        drop(self.socket.0.lock().take());
-        self.task.abort();
+    /// Stops listening and severs all connections; when this returns, the port is free.
+    pub async fn stop(mut self) {
+        self.accepting.abort();
+        if let Err(error) = (&mut self.accepting).await
+            && error.is_panic()
+        {
+            tracing::error!(%error, "the simulated provider's listener had failed");
+        }
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.kill();
+        self.accepting.abort();
     }
 }
 
 impl Provider {
-    /// Serves one connection until either side ends it. Dropping the future severs it.
-    pub async fn serve_connection<I>(self: Arc<Self>, io: I)
-    where
-        I: AsyncRead + AsyncWrite + Unpin,
-    {
-        let provider = &self;
-        let service = service_fn(move |request| async move { Box::pin(provider.answer(request)).await });
-        let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(io), service);
-        if let Err(error) = connection.await {
-            // Faults and clients that leave end here; both are counted where they happen.
-            tracing::debug!(provider = %self.name(), %error, "a simulated connection broke");
-        }
-    }
-
-    /// Listens on `addr` and serves every connection, each in a task of its own.
+    /// Listens on `addr` (port 0 picks a free one) and serves until stopped.
     pub async fn listen(self: Arc<Self>, addr: SocketAddr) -> io::Result<Listening> {
         let listener = TcpListener::bind(addr).await?;
         let addr = listener.local_addr()?;
-        let socket = Arc::new(Socket(Mutex::new(Some(listener))));
-        let task = tokio::spawn(self.accept(Arc::clone(&socket))).abort_handle();
-        Ok(Listening { addr, socket, task })
+        Ok(Listening { addr, accepting: tokio::spawn(self.accept(listener)) })
     }
 
-    /// Owns the listener and all connections, so that aborting this one task drops them all.
-    async fn accept(self: Arc<Self>, socket: Arc<Socket>) {
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        // The connections' tasks belong to this one: when it is aborted, so are they.
         let mut connections = JoinSet::new();
         loop {
-            tokio::select! {
-                accepted = socket.accept() => match accepted {
-                    Ok(stream) => {
-                        // Tokens are small packets: Nagle would deliver them in clumps.
-                        if let Err(error) = stream.set_nodelay(true) {
-                            tracing::debug!(%error, "a simulated connection cannot be set to no delay");
-                        }
-                        connections.spawn(Arc::clone(&self).serve_connection(stream));
-                    }
-                    Err(error) => tracing::warn!(provider = %self.name(), %error, "a simulated provider cannot accept"),
-                },
-                Some(_) = connections.join_next() => {}
+            while connections.try_join_next().is_some() {}
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let wire = ResettableTcp::new(stream);
+                    let reset = Arc::clone(&wire.reset);
+                    connections.spawn(Arc::clone(&self).serve_resettable(wire, reset));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the simulated provider could not accept a connection");
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                }
             }
         }
+    }
+}
+
+/// A socket that is reset when dropped, if it was told to be: the server owns it, and only closes.
+struct ResettableTcp {
+    stream: TcpStream,
+    reset: Arc<AtomicBool>,
+}
+
+impl ResettableTcp {
+    fn new(stream: TcpStream) -> Self {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "events of a simulated stream may be delayed");
+        }
+        Self { stream, reset: Arc::default() }
+    }
+}
+
+impl Drop for ResettableTcp {
+    fn drop(&mut self) {
+        if self.reset.load(Ordering::Relaxed)
+            && let Err(error) = self.stream.set_zero_linger()
+        {
+            tracing::debug!(%error, "a simulated connection is closed instead of reset");
+        }
+    }
+}
+
+impl AsyncRead for ResettableTcp {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for ResettableTcp {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

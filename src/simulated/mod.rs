@@ -1,29 +1,37 @@
 //! A provider that does not exist: OpenAI-shaped, seeded, as slow and as faulty as asked.
 //!
-//! It draws everything from (seed, number of the request), so the order in which concurrent requests run never changes
-//! what each of them gets. It speaks over anything that reads and writes, in virtual time if the runtime is paused.
+//! It is what the data plane is tested against, what `demo` routes between, and what real SDKs talk to in tests. The
+//! same seed and the same order of requests give the same answers, delays and faults; nothing here asks the system for
+//! entropy, and all waiting goes through tokio's clock, so that it runs in virtual time over an in-memory pipe. What an
+//! answer is and how long it takes ([`Profile::draw`]), what is refused ([`Window`]) and what breaks ([`Schedule`]) are
+//! pure, so that a replay can compute without waiting what the served provider would have done.
 
+mod answer;
 mod ask;
+mod call;
 mod command;
+mod connection;
+mod embedding;
 mod fault;
 mod listen;
-mod plan;
 mod profile;
 mod provider;
 mod quota;
-mod refuse;
-mod respond;
+mod refusal;
+mod reply;
+mod schedule;
 mod script;
-mod tally;
-mod vector;
-mod words;
-
-pub use command::{MockArgs, run_command};
-pub use fault::{Fault, FaultError};
-pub use listen::Listening;
-pub use profile::{Length, Profile, Quota, SimModel, Spread};
-pub use provider::Provider;
-pub use tally::{Recorded, Stats};
-
+mod stream;
 #[cfg(test)]
 mod tests;
+mod wire;
+
+pub use answer::Answer;
+pub use command::{MockArgs, run_command};
+pub(crate) use fault::parse_duration;
+pub use fault::{Canned, Fault, ParseFaultError};
+pub use listen::Listening;
+pub use profile::{Lognormal, Profile, SimModel};
+pub use provider::{Provider, Recorded, Stats};
+pub use quota::{Exceeded, Levels, Limit, Quota, Window};
+pub use schedule::{PriceChange, Schedule, Spell};

@@ -1,283 +1,214 @@
-//! A provider: who may ask, what is drawn for them, and the answer. Its faults may be changed while it answers.
+//! The provider's state, which outlives its connections: its clock, its quota, its faults and its books.
 //!
-//! All checks come in the order of the real thing: key, then path, then body, then model, then quota. A fault that
-//! replaces the answer comes before all of them, as an outage does.
+//! Each request gets a generator of its own, seeded by the provider's seed and the request's number, so that what one
+//! request draws never depends on how many numbers another one used.
 
-use std::io;
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
-use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body::Body;
-use http_body_util::BodyExt;
+use http::{HeaderMap, Method};
 use parking_lot::Mutex;
-use rand::RngExt;
 use rand::rngs::StdRng;
-use serde_json::{Value, json};
 
-use super::ask::{Ask, Kind};
-use super::plan::{Circumstances, Plan};
-use super::quota::{Refusal, Standing, Windows, write_retry_after};
-use super::refuse::Refused;
-use super::respond::{failure, json_response, rate_limited, refusal, with_type};
-use super::script::Script;
-use super::tally::{End, Tally, Visit};
-use super::{Fault, Profile, Recorded, Stats};
-use crate::engine::Price;
+use crate::engine::{Price, Usage};
 use crate::runtime;
-use crate::units::Tokens;
+use crate::simulated::call::{Call, Outcome};
+use crate::simulated::{Exceeded, Fault, Levels, Profile, Schedule, Window};
+use crate::units::{PicoUsd, Timestamp, Tokens};
 
-/// The golden ratio in 64 bits: neighbouring requests get seeds that are far apart.
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+const RECORDED: usize = 64;
 
-/// A simulated provider. One may serve any number of connections.
+/// A simulated provider.
 #[derive(Debug)]
 pub struct Provider {
     profile: Profile,
     seed: u64,
-    tally: Arc<Tally>,
-    windows: Mutex<Windows>,
-    prices: Mutex<Vec<Price>>,
-    trouble: Mutex<Trouble>,
+    began: Timestamp,
+    state: Mutex<State>,
 }
 
 #[derive(Debug)]
-struct Trouble {
-    once: Option<Fault>,
-    fault: Option<Fault>,
-    share: f64,
+struct State {
+    schedule: Schedule,
+    lasting: Option<Fault>,
+    next: VecDeque<Fault>,
+    window: Window,
+    stats: Stats,
+    recorded: VecDeque<Recorded>,
+}
+
+/// What the provider has counted since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Requests whose head was read.
+    pub requests: u64,
+    /// Requests answered in full.
+    pub answered: u64,
+    /// Requests refused with 429 by the quota.
+    pub rejected_429: u64,
+    /// Requests refused for another fault of the client (400, 401, 404, …).
+    pub refused: u64,
+    /// Requests failed by a fault that was asked for.
+    pub failed: u64,
+    /// Requests whose client left before their end.
+    pub aborted: u64,
+    /// Requests being served.
+    pub in_flight: u64,
+    /// Tokens billed, prompt and answer.
+    pub tokens: Tokens,
+    /// Their price, of aborted and cut answers too.
+    pub billed: PicoUsd,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The method.
+    pub method: Method,
+    /// The path, with the query if there was one.
+    pub path: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, byte for byte.
+    pub body: Bytes,
+}
+
+/// A request that has been counted, with what was decided for it on arrival.
+pub(super) struct Arrival {
+    pub(super) number: u64,
+    pub(super) rng: StdRng,
+    pub(super) fault: Option<Fault>,
+    pub(super) call: Call,
 }
 
 impl Provider {
-    /// A provider without faults. The same seed gives the same answers to the same requests in the same order.
+    /// A provider without faults whose time begins now.
     pub fn new(profile: Profile, seed: u64) -> Arc<Self> {
-        let prices = profile.models.iter().map(|model| model.price.clone()).collect();
-        Arc::new(Self {
-            profile,
-            seed,
-            tally: Arc::default(),
-            windows: Mutex::default(),
-            prices: Mutex::new(prices),
-            trouble: Mutex::new(Trouble { once: None, fault: None, share: 1.0 }),
-        })
+        Self::scheduled(profile, Schedule::default(), seed)
     }
 
-    /// The profile's name.
-    pub fn name(&self) -> &str {
-        &self.profile.name
+    /// A provider whose time begins now, with what goes wrong and when.
+    pub fn scheduled(profile: Profile, schedule: Schedule, seed: u64) -> Arc<Self> {
+        let state = State {
+            schedule,
+            lasting: None,
+            next: VecDeque::new(),
+            window: Window::new(profile.quota),
+            stats: Stats::default(),
+            recorded: VecDeque::new(),
+        };
+        Arc::new(Self { profile, seed, began: runtime::now(), state: Mutex::new(state) })
     }
 
-    /// What it is like. Its prices are those of the beginning.
-    pub const fn profile(&self) -> &Profile {
+    /// What it is like.
+    pub fn profile(&self) -> &Profile {
         &self.profile
     }
 
-    /// Lets the next request, and no other, meet `fault`.
-    pub fn fail_once(&self, fault: Fault) {
-        self.trouble.lock().once = Some(fault);
-    }
-
-    /// What goes wrong from the next request on; `None`: nothing.
+    /// From now on every request meets `fault`, whatever the schedule says; `None` gives back to the schedule.
     pub fn set_fault(&self, fault: Option<Fault>) {
-        self.trouble.lock().fault = fault;
+        self.state.lock().lasting = fault;
     }
 
-    /// The probability, from 0 to 1, that a request meets the fault. It is 1 in the beginning.
-    pub fn set_fault_share(&self, probability: f64) {
-        self.trouble.lock().share = probability;
+    /// One later request meets `fault`: the next, or the first after those that earlier calls have set apart. Goes
+    /// before everything else.
+    pub fn fault_next(&self, fault: Fault) {
+        self.state.lock().next.push_back(fault);
     }
 
-    /// What `model` charges from the next request on. A model that is not offered is ignored.
-    pub fn set_price(&self, model: &str, price: Price) {
-        let mut prices = self.prices.lock();
-        let mut offers = self.profile.models.iter().zip(prices.iter_mut());
-        if let Some((_, current)) = offers.find(|(offered, _)| offered.id == model) {
-            *current = price;
-        }
+    /// Replaces the schedule; its times still count from when the provider began.
+    pub fn set_schedule(&self, schedule: Schedule) {
+        self.state.lock().schedule = schedule;
     }
 
-    /// The counts so far.
+    /// What it has counted so far.
     pub fn stats(&self) -> Stats {
-        self.tally.stats()
+        self.state.lock().stats
     }
 
-    /// The requests that have been read since the last call, at most the last 1000.
-    pub fn take_requests(&self) -> Vec<Recorded> {
-        self.tally.take_requests()
+    /// The last requests, oldest first (at most 64).
+    pub fn recorded_requests(&self) -> Vec<Recorded> {
+        self.state.lock().recorded.iter().cloned().collect()
     }
 
-    /// Answers one request; `Err`: the connection is to break without an answer.
-    pub(super) async fn answer<B>(&self, request: Request<B>) -> io::Result<Response<Script>>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: std::error::Error + Send + Sync + 'static,
-    {
-        if request.uri().path() == "/stats" {
-            return Ok(self.show_stats());
+    /// Time since the provider began.
+    pub fn elapsed(&self) -> Duration {
+        runtime::now().since(self.began)
+    }
+
+    /// Whether connections are closed as they come.
+    pub(super) fn is_out(&self) -> bool {
+        let elapsed = self.elapsed();
+        let state = self.state.lock();
+        state.lasting.as_ref().map_or_else(|| state.schedule.is_out(elapsed), |fault| *fault == Fault::Outage)
+    }
+
+    /// Counts a request and decides its fault.
+    pub(super) fn arrive(self: &Arc<Self>) -> Arrival {
+        let now = runtime::now();
+        let mut state = self.state.lock();
+        let number = state.stats.requests;
+        state.stats.requests += 1;
+        state.stats.in_flight += 1;
+        // An odd multiplier keeps numbers of one seed apart from those of the next.
+        let mut rng = runtime::seeded(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number));
+        let one_shot = state.next.pop_front();
+        let lasting = one_shot.or_else(|| state.lasting.clone());
+        let fault = lasting.or_else(|| state.schedule.fault(now.since(self.began), &mut rng).cloned());
+        drop(state);
+        Arrival { number, rng, fault, call: Call::new(Arc::clone(self), now) }
+    }
+
+    pub(super) fn record(&self, request: Recorded) {
+        let mut state = self.state.lock();
+        if state.recorded.len() == RECORDED {
+            state.recorded.pop_front();
         }
-        let (mut visit, number) = Visit::begin(&self.tally);
-        let own_seed = self.seed ^ number.wrapping_mul(SPREAD);
-        let mut rng = runtime::seeded(own_seed);
-        let fault = self.draw_fault(&mut rng);
-        if fault == Some(Fault::Refuse) {
-            visit.end(End::Failed);
-            return Err(io::Error::from(io::ErrorKind::ConnectionRefused));
+        state.recorded.push_back(request);
+    }
+
+    /// The requests in flight besides the one that asks.
+    pub(super) fn others_in_flight(&self) -> u64 {
+        self.state.lock().stats.in_flight.saturating_sub(1)
+    }
+
+    /// Charges the quota.
+    pub(super) fn admit(&self, tokens: Tokens) -> Result<(), Exceeded> {
+        let mut state = self.state.lock();
+        let others = state.stats.in_flight.saturating_sub(1);
+        state.window.admit(tokens, others, runtime::now())
+    }
+
+    /// What is left of the quota.
+    pub(super) fn levels(&self) -> impl Iterator<Item = Levels> + use<> {
+        self.state.lock().window.levels(runtime::now())
+    }
+
+    /// A request is over.
+    pub(super) fn leave(&self, outcome: Outcome, model: &str, usage: &Usage, now: Timestamp) {
+        let mut state = self.state.lock();
+        let changed = state.schedule.price(model, now.since(self.began));
+        let billed = changed.or_else(|| self.list_price(model)).map(|price| price.bill(usage)).unwrap_or_default();
+        let stats = &mut state.stats;
+        stats.in_flight -= 1;
+        match outcome {
+            Outcome::Answered => stats.answered += 1,
+            Outcome::Throttled => stats.rejected_429 += 1,
+            Outcome::Refused => stats.refused += 1,
+            Outcome::Failed => stats.failed += 1,
+            Outcome::Aborted => stats.aborted += 1,
         }
-        let (head, body) = request.into_parts();
-        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        self.record(&head, &body);
-        let mut response = if let Some(Fault::Status { status, body, retry_after }) = &fault {
-            let mut response = failure(visit, *status, body.clone());
-            if let Some(wait) = retry_after {
-                write_retry_after(response.headers_mut(), *wait);
-            }
-            response
-        } else {
-            self.respond(visit, &head, &body, &Draw { number, fault }, rng).await?
-        };
-        let id = format!("req_{own_seed:016x}");
-        if let Ok(id) = HeaderValue::try_from(id) {
-            response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
-        }
-        Ok(response)
+        stats.tokens += usage.input + usage.output;
+        stats.billed += billed;
     }
 
-    /// Works whatever the fault, and counts as nothing: a test that looks must not change what it sees.
-    fn show_stats(&self) -> Response<Script> {
-        let (mut uncounted, _) = Visit::begin(&Arc::default());
-        uncounted.end(End::Answered);
-        json_response(uncounted, StatusCode::OK, &json!(self.stats()))
+    pub(super) fn sells(&self, model: &str) -> bool {
+        self.list_price(model).is_some()
     }
 
-    /// Always takes one number from the generator, so that a fault changes no other draw.
-    fn draw_fault(&self, rng: &mut StdRng) -> Option<Fault> {
-        let drawn = rng.random::<f64>();
-        let mut trouble = self.trouble.lock();
-        if let Some(fault) = trouble.once.take() {
-            return Some(fault);
-        }
-        trouble.fault.clone().filter(|_| drawn < trouble.share)
+    fn list_price(&self, model: &str) -> Option<&Price> {
+        self.profile.models.iter().find(|sold| sold.id == model).map(|sold| &sold.price)
     }
-
-    fn record(&self, head: &Parts, body: &Bytes) {
-        self.tally.record(Recorded {
-            method: head.method.clone(),
-            path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
-            headers: head.headers.clone(),
-            body: body.clone(),
-        });
-    }
-
-    async fn respond(
-        &self,
-        visit: Visit,
-        head: &Parts,
-        body: &Bytes,
-        draw: &Draw,
-        rng: StdRng,
-    ) -> io::Result<Response<Script>> {
-        match self.route(head) {
-            Ok(Route::Json(body)) => {
-                let plan = Plan::listing(&body, draw.fault.as_ref());
-                let script = Script::start(visit, plan.beats, plan.length).play_to_head().await?;
-                Ok(with_type(script, StatusCode::OK, plan.content_type))
-            }
-            Ok(Route::Generate(kind)) => match Ask::read(kind, body) {
-                Ok(ask) => self.generate(visit, &ask, draw, rng).await,
-                Err(refused) => Ok(refusal(visit, &refused)),
-            },
-            Err(refused) => Ok(refusal(visit, &refused)),
-        }
-    }
-
-    fn route(&self, head: &Parts) -> Result<Route, Refused> {
-        let path = head.uri.path();
-        let path = path.strip_prefix("/v1").unwrap_or(path);
-        self.check_key(head)?;
-        let generate = |kind| match head.method {
-            Method::POST => Ok(Route::Generate(kind)),
-            _ => Err(Refused::wrong_method(&head.method)),
-        };
-        match path {
-            "/chat/completions" => generate(Kind::Chat),
-            "/completions" => generate(Kind::Text),
-            "/embeddings" => generate(Kind::Embedding),
-            "/models" => {
-                let models: Vec<Value> = self.profile.models.iter().map(|model| self.model(&model.id)).collect();
-                Ok(Route::Json(json!({ "object": "list", "data": models })))
-            }
-            other => match other.strip_prefix("/models/") {
-                Some(id) => self.price(id).map(|_| Route::Json(self.model(id))),
-                None => Err(Refused::unknown_path(&head.method, head.uri.path())),
-            },
-        }
-    }
-
-    fn check_key(&self, head: &Parts) -> Result<(), Refused> {
-        let Some(key) = &self.profile.api_key else { return Ok(()) };
-        let sent = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let matches = sent.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|sent| sent == key);
-        if matches { Ok(()) } else { Err(Refused::wrong_key()) }
-    }
-
-    fn model(&self, id: &str) -> Value {
-        json!({ "id": id, "object": "model", "created": 1_750_000_000, "owned_by": self.profile.name })
-    }
-
-    fn price(&self, model: &str) -> Result<Price, Refused> {
-        let prices = self.prices.lock();
-        let mut offers = self.profile.models.iter().zip(prices.iter());
-        offers
-            .find(|(offered, _)| offered.id == model)
-            .map(|(_, price)| price.clone())
-            .ok_or_else(|| Refused::unknown_model(model))
-    }
-
-    async fn generate(
-        &self,
-        mut visit: Visit,
-        ask: &Ask,
-        draw: &Draw,
-        mut rng: StdRng,
-    ) -> io::Result<Response<Script>> {
-        let price = match self.price(&ask.model) {
-            Ok(price) => price,
-            Err(refused) => return Ok(refusal(visit, &refused)),
-        };
-        let (profile, others) = (&self.profile, visit.in_flight().saturating_sub(1));
-        let around = Circumstances { profile, fault: draw.fault.as_ref(), number: draw.number, others };
-        let plan = Plan::new(ask, &around, &mut rng);
-        let standing = match self.admit(&visit, plan.tokens) {
-            Ok(standing) => standing,
-            Err(over) => return Ok(rate_limited(visit, &over)),
-        };
-        if plan.is_charged() {
-            visit.admit(price, ask.prompt);
-        }
-        let script = Script::start(visit, plan.beats, plan.length).play_to_head().await?;
-        let mut response = with_type(script, StatusCode::OK, plan.content_type);
-        if let Some(standing) = standing {
-            standing.write(response.headers_mut());
-        }
-        Ok(response)
-    }
-
-    fn admit(&self, visit: &Visit, tokens: Tokens) -> Result<Option<Standing>, Refusal> {
-        let Some(quota) = self.profile.quota else { return Ok(None) };
-        self.windows.lock().admit(quota, runtime::now(), tokens, visit.in_flight()).map(Some)
-    }
-}
-
-/// What was drawn for a request before it was read.
-struct Draw {
-    number: u64,
-    fault: Option<Fault>,
-}
-
-/// What a path leads to.
-enum Route {
-    Json(Value),
-    Generate(Kind),
 }

@@ -1,152 +1,136 @@
-//! What a provider allows: real sliding windows over the last 60 seconds, and the headers that tell a client about them.
+//! What a provider allows: a sliding window of one minute over requests and tokens, and a bound on requests at a time.
 //!
-//! A log of requests rather than a bucket: a bucket refills while it is drained, and would forgive a burst that a
-//! window does not. Tokens count when a request is admitted, as providers count them, and are not given back.
+//! A request is charged when it is admitted, with its prompt and its whole answer (a simulated provider knows the
+//! answer's length beforehand); one that is refused is not charged. The window slides rather than resets, because a
+//! reset at each full minute would let a burst through twice.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-
-use super::Quota;
 use crate::units::{Timestamp, Tokens, len_to_u64};
 
-const WINDOW: Duration = Duration::from_mins(1);
-/// Nobody knows when a slot becomes free; this is what providers say instead.
-const CONCURRENCY_RETRY: Duration = Duration::from_secs(1);
+const SPAN: Duration = Duration::from_mins(1);
 
-/// The last minute of one provider.
-#[derive(Debug, Default)]
-pub(super) struct Windows {
-    admitted: VecDeque<(Timestamp, Tokens)>,
+/// What a provider allows; `None` allows any number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests a minute.
+    pub rpm: Option<u64>,
+    /// Tokens a minute, prompt and answer.
+    pub tpm: Option<u64>,
+    /// Requests at a time.
+    pub concurrency: Option<u64>,
 }
 
-/// What is left after a decision.
+/// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
-    requests: Option<Remaining>,
-    tokens: Option<Remaining>,
+pub enum Limit {
+    /// Requests a minute.
+    Requests,
+    /// Tokens a minute.
+    Tokens,
+    /// Requests at a time.
+    Concurrency,
 }
 
-/// One limit.
+/// Why a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Remaining {
-    limit: u64,
-    left: u64,
-    /// Until all of the limit is there again.
-    reset: Duration,
+pub struct Exceeded {
+    /// The limit that was met.
+    pub limit: Limit,
+    /// Its size.
+    pub allowed: u64,
+    /// When the same request would be admitted, if nothing else came; `None` if never, or if nobody can know.
+    pub retry_after: Option<Duration>,
 }
 
-/// A request that was one too many.
+/// How much of one limit is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    /// The limit that was met, in the words of the error message.
-    pub(super) limit: &'static str,
-    /// When the same request would pass.
-    pub(super) retry_after: Duration,
-    /// What is left.
-    pub(super) standing: Standing,
+pub struct Levels {
+    /// Requests or tokens; concurrency is not told to clients.
+    pub limit: Limit,
+    /// Its size.
+    pub allowed: u64,
+    /// What is left of it.
+    pub remaining: u64,
+    /// When all of it is free again, if nothing else comes.
+    pub reset: Duration,
 }
 
-impl Windows {
-    /// Counts a request, or says why not. `in_flight` includes the request itself.
-    pub(super) fn admit(
-        &mut self,
-        quota: Quota,
-        now: Timestamp,
-        tokens: Tokens,
-        in_flight: u32,
-    ) -> Result<Standing, Refusal> {
-        self.forget_before(now);
-        let refuse = |limit, retry_after| Refusal { limit, retry_after, standing: self.standing(quota, now) };
-        if quota.concurrency.is_some_and(|most| in_flight > most) {
-            return Err(refuse("concurrent requests", CONCURRENCY_RETRY));
-        }
-        if let Some(wait) = quota.rpm.and_then(|rpm| self.wait_for(now, rpm, 1, |_| 1)) {
-            return Err(refuse("requests per min (RPM)", wait));
-        }
-        if let Some(wait) = quota.tpm.and_then(|tpm| self.wait_for(now, tpm, tokens.0, |tokens| tokens.0)) {
-            return Err(refuse("tokens per min (TPM)", wait));
-        }
-        self.admitted.push_back((now, tokens));
-        Ok(self.standing(quota, now))
-    }
-
-    fn forget_before(&mut self, now: Timestamp) {
-        while self.admitted.front().is_some_and(|(at, _)| now.since(*at) >= WINDOW) {
-            self.admitted.pop_front();
-        }
-    }
-
-    /// How long until `wanted` fits into `limit`; `None`: now. What never fits waits a whole window each time.
-    fn wait_for(&self, now: Timestamp, limit: u64, wanted: u64, weigh: fn(Tokens) -> u64) -> Option<Duration> {
-        let mut used: u64 = self.admitted.iter().map(|(_, tokens)| weigh(*tokens)).sum();
-        if used.saturating_add(wanted) <= limit {
-            return None;
-        }
-        for (at, tokens) in &self.admitted {
-            used = used.saturating_sub(weigh(*tokens));
-            if used.saturating_add(wanted) <= limit {
-                return Some(now.until(*at + WINDOW));
-            }
-        }
-        Some(WINDOW)
-    }
-
-    fn standing(&self, quota: Quota, now: Timestamp) -> Standing {
-        let reset = self.admitted.back().map_or(Duration::ZERO, |(at, _)| now.until(*at + WINDOW));
-        let tokens: u64 = self.admitted.iter().map(|(_, tokens)| tokens.0).sum();
-        let remaining = |limit: u64, used: u64| Remaining { limit, left: limit.saturating_sub(used), reset };
-        Standing {
-            requests: quota.rpm.map(|limit| remaining(limit, len_to_u64(self.admitted.len()))),
-            tokens: quota.tpm.map(|limit| remaining(limit, tokens)),
-        }
-    }
+/// The requests of the last minute.
+#[derive(Clone, Debug)]
+pub struct Window {
+    quota: Quota,
+    taken: VecDeque<(Timestamp, Tokens)>,
+    tokens: Tokens,
 }
 
-impl Standing {
-    /// Adds the `x-ratelimit-*` headers of the limits that exist.
-    pub(super) fn write(&self, headers: &mut HeaderMap) {
-        const REQUESTS: [&str; 3] =
-            ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
-        const TOKENS: [&str; 3] =
-            ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
-        for (remaining, [limit, left, reset]) in [(self.requests, REQUESTS), (self.tokens, TOKENS)] {
-            let Some(remaining) = remaining else { continue };
-            headers.insert(HeaderName::from_static(limit), HeaderValue::from(remaining.limit));
-            headers.insert(HeaderName::from_static(left), HeaderValue::from(remaining.left));
-            // Digits and unit letters are always a valid value.
-            if let Ok(text) = HeaderValue::try_from(go_duration(remaining.reset)) {
-                headers.insert(HeaderName::from_static(reset), text);
-            }
+impl Window {
+    /// An empty window.
+    pub const fn new(quota: Quota) -> Self {
+        Self { quota, taken: VecDeque::new(), tokens: Tokens::ZERO }
+    }
+
+    /// Charges a request of `tokens` tokens that comes while `in_flight` others are served, or refuses it.
+    pub fn admit(&mut self, tokens: Tokens, in_flight: u64, now: Timestamp) -> Result<(), Exceeded> {
+        self.slide(now);
+        if let Some(allowed) = self.quota.concurrency.filter(|allowed| in_flight >= *allowed) {
+            return Err(Exceeded { limit: Limit::Concurrency, allowed, retry_after: None });
         }
+        if let Some(allowed) = self.quota.rpm.filter(|allowed| len_to_u64(self.taken.len()) >= *allowed) {
+            let retry_after = self.taken.front().map(|(at, _)| now.until(*at + SPAN));
+            return Err(Exceeded { limit: Limit::Requests, allowed, retry_after });
+        }
+        if let Some(allowed) = self.quota.tpm.filter(|allowed| (self.tokens + tokens).0 > *allowed) {
+            let retry_after = self.room_for(tokens, Tokens(allowed), now);
+            return Err(Exceeded { limit: Limit::Tokens, allowed, retry_after });
+        }
+        self.taken.push_back((now, tokens));
+        self.tokens += tokens;
+        Ok(())
+    }
+
+    /// How much is left of each limit that there is.
+    pub fn levels(&mut self, now: Timestamp) -> impl Iterator<Item = Levels> + use<> {
+        self.slide(now);
+        let reset = self.taken.back().map_or(Duration::ZERO, |(at, _)| now.until(*at + SPAN));
+        let level = |limit, allowed: Option<u64>, used: u64| {
+            allowed.map(|allowed| Levels { limit, allowed, remaining: allowed.saturating_sub(used), reset })
+        };
+        let requests = level(Limit::Requests, self.quota.rpm, len_to_u64(self.taken.len()));
+        let tokens = level(Limit::Tokens, self.quota.tpm, self.tokens.0);
+        requests.into_iter().chain(tokens)
+    }
+
+    fn slide(&mut self, now: Timestamp) {
+        while let Some((_, tokens)) = self.taken.pop_front_if(|(at, _)| now.since(*at) >= SPAN) {
+            self.tokens = self.tokens.saturating_sub(tokens);
+        }
+    }
+
+    /// When enough of the past has left the window for `tokens` more.
+    fn room_for(&self, tokens: Tokens, allowed: Tokens, now: Timestamp) -> Option<Duration> {
+        let mut left = self.tokens;
+        self.taken.iter().find_map(|(at, taken)| {
+            left = left.saturating_sub(*taken);
+            (left + tokens <= allowed).then(|| now.until(*at + SPAN))
+        })
     }
 }
 
-/// Adds `retry-after` (whole seconds, rounded up) and `retry-after-ms`.
-pub(super) fn write_retry_after(headers: &mut HeaderMap, wait: Duration) {
-    let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-    headers.insert(http::header::RETRY_AFTER, HeaderValue::from(millis.div_ceil(1_000)));
-    headers.insert(HeaderName::from_static("retry-after-ms"), HeaderValue::from(millis));
-}
-
-/// As Go prints a duration, in milliseconds: `0s`, `6ms`, `1.5s`, `1m0s`.
-fn go_duration(span: Duration) -> String {
-    let millis = span.as_nanos().div_ceil(1_000_000);
-    if millis == 0 {
-        return "0s".to_owned();
-    }
-    if millis < 1_000 {
-        return format!("{millis}ms");
-    }
-    let (minutes, rest) = (millis / 60_000, millis % 60_000);
-    let fraction = format!(".{:03}", rest % 1_000);
-    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
-    let seconds = format!("{}{fraction}s", rest / 1_000);
-    match (minutes / 60, minutes % 60) {
-        (0, 0) => seconds,
-        (0, minutes) => format!("{minutes}m{seconds}"),
-        (hours, minutes) => format!("{hours}h{minutes}m{seconds}"),
+/// A duration as Go writes it and OpenAI's headers use it: `12ms`, `1.5s`, `6m0s`.
+pub(super) fn go_duration(span: Duration) -> String {
+    let millis = span.as_millis();
+    let (minutes, seconds, fraction) = (millis / 60_000, millis / 1_000 % 60, millis % 1_000);
+    let seconds = match fraction {
+        0 => format!("{seconds}"),
+        _ => format!("{seconds}.{fraction:03}").trim_end_matches('0').to_owned(),
+    };
+    match (minutes, millis) {
+        (0, 0) => "0s".to_owned(),
+        (0, 1..1_000) => format!("{millis}ms"),
+        (0, _) => format!("{seconds}s"),
+        _ => format!("{minutes}m{seconds}s"),
     }
 }
 
@@ -154,49 +138,64 @@ fn go_duration(span: Duration) -> String {
 mod tests {
     use super::*;
 
-    const START: Timestamp = Timestamp::START;
+    fn at(secs: u64) -> Timestamp {
+        Timestamp::START + Duration::from_secs(secs)
+    }
 
     #[test]
-    fn a_window_forgets_each_request_sixty_seconds_after_it() {
-        let quota = Quota { rpm: Some(2), ..Quota::default() };
-        let mut windows = Windows::default();
-        assert!(windows.admit(quota, START, Tokens(1), 1).is_ok());
-        assert!(windows.admit(quota, START + Duration::from_secs(30), Tokens(1), 1).is_ok());
-        let early = windows.admit(quota, START + Duration::from_secs(59), Tokens(1), 1);
-        assert_eq!(early.map_err(|refusal| refusal.retry_after), Err(Duration::from_secs(1)));
-        assert!(windows.admit(quota, START + Duration::from_mins(1), Tokens(1), 1).is_ok());
-        assert!(
-            windows.admit(quota, START + Duration::from_secs(61), Tokens(1), 1).is_err(),
-            "the second still counts"
+    fn a_request_leaves_the_window_one_minute_after_it_came() {
+        let mut window = Window::new(Quota { rpm: Some(2), ..Quota::default() });
+        assert_eq!(window.admit(Tokens(1), 0, at(0)), Ok(()));
+        assert_eq!(window.admit(Tokens(1), 0, at(10)), Ok(()));
+
+        let refused = window.admit(Tokens(1), 0, at(30)).unwrap_err();
+        assert_eq!((refused.limit, refused.retry_after), (Limit::Requests, Some(Duration::from_secs(30))));
+        assert_eq!(window.admit(Tokens(1), 0, at(60)), Ok(()));
+        assert!(window.admit(Tokens(1), 0, at(60)).is_err(), "the second is still in the window");
+    }
+
+    #[test]
+    fn tokens_are_refused_until_enough_of_them_have_left() {
+        let mut window = Window::new(Quota { tpm: Some(100), ..Quota::default() });
+        for second in 0..4 {
+            assert_eq!(window.admit(Tokens(25), 0, at(second)), Ok(()));
+        }
+        let refused = window.admit(Tokens(50), 0, at(10)).unwrap_err();
+        assert_eq!((refused.limit, refused.retry_after), (Limit::Tokens, Some(Duration::from_secs(51))));
+    }
+
+    #[test]
+    fn a_request_above_the_whole_limit_is_told_no_time() {
+        let mut window = Window::new(Quota { tpm: Some(100), ..Quota::default() });
+        assert_eq!(window.admit(Tokens(101), 0, at(0)).unwrap_err().retry_after, None);
+    }
+
+    #[test]
+    fn a_refused_request_is_not_charged() {
+        let mut window = Window::new(Quota { rpm: Some(5), concurrency: Some(1), ..Quota::default() });
+        assert_eq!(window.admit(Tokens(1), 1, at(0)).unwrap_err().limit, Limit::Concurrency);
+        let remaining: Vec<u64> = window.levels(at(0)).map(|level| level.remaining).collect();
+        assert_eq!(remaining, [5]);
+    }
+
+    #[test]
+    fn levels_tell_what_is_left_and_when_all_of_it_is_free() {
+        let mut window = Window::new(Quota { rpm: Some(10), tpm: Some(1_000), concurrency: None });
+        window.admit(Tokens(300), 0, at(0)).unwrap();
+        let levels: Vec<Levels> = window.levels(at(20)).collect();
+        let reset = Duration::from_secs(40);
+        assert_eq!(
+            levels,
+            [
+                Levels { limit: Limit::Requests, allowed: 10, remaining: 9, reset },
+                Levels { limit: Limit::Tokens, allowed: 1_000, remaining: 700, reset },
+            ]
         );
     }
 
     #[test]
-    fn tokens_wait_until_enough_of_them_are_forgotten() {
-        let quota = Quota { tpm: Some(100), ..Quota::default() };
-        let mut windows = Windows::default();
-        assert!(windows.admit(quota, START, Tokens(40), 1).is_ok());
-        assert!(windows.admit(quota, START + Duration::from_secs(10), Tokens(40), 1).is_ok());
-        let wait = |windows: &mut Windows, tokens| {
-            windows.admit(quota, START + Duration::from_secs(20), tokens, 1).map_err(|refusal| refusal.retry_after)
-        };
-        assert_eq!(wait(&mut windows, Tokens(60)), Err(Duration::from_secs(40)));
-        assert_eq!(wait(&mut windows, Tokens(61)), Err(Duration::from_secs(50)));
-        assert!(wait(&mut windows, Tokens(20)).is_ok());
-    }
-
-    #[test]
-    fn a_refused_request_uses_nothing_up() {
-        let quota = Quota { rpm: Some(1), concurrency: Some(1), tpm: None };
-        let mut windows = Windows::default();
-        assert!(windows.admit(quota, START, Tokens(1), 2).is_err());
-        assert!(windows.admit(quota, START, Tokens(1), 1).is_ok());
-    }
-
-    #[test]
-    fn durations_are_spelled_as_go_spells_them() {
-        let spelled = |millis| go_duration(Duration::from_millis(millis));
-        assert_eq!([0, 6, 1_500, 17_000].map(spelled), ["0s", "6ms", "1.5s", "17s"]);
-        assert_eq!([60_000, 61_250, 3_600_000].map(spelled), ["1m0s", "1m1.25s", "1h0m0s"]);
+    fn durations_are_written_as_go_writes_them() {
+        let texts = [0, 12, 1_000, 1_500, 59_999, 360_000, 61_250].map(|ms| go_duration(Duration::from_millis(ms)));
+        assert_eq!(texts, ["0s", "12ms", "1s", "1.5s", "59.999s", "6m0s", "1m1.25s"]);
     }
 }

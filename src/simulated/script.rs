@@ -1,180 +1,167 @@
-//! An answer is a script: what happens, each after its wait. The same script plays before the head and in the body.
-//!
-//! Each act is due a fixed time after the one before was due, not after it was done, so that timer rounding and slow
-//! readers do not add up over an answer. Between two frames the body yields once: hyper then flushes, and a token
-//! never waits in a buffer for the next one, not even when there is no time between them.
+//! What a reply's body will do, step by step, once its head is sent: decided before anything is, so that a fault is a
+//! different script and not a condition in the sending.
 
-use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Sleep, sleep};
 
-use super::tally::{End, Visit};
+use crate::simulated::ask::Delivery;
+use crate::simulated::wire::{self, Wire};
+use crate::simulated::{Answer, Fault};
+use crate::units::len_to_u64;
 
-/// Something that happens, `wait` after the act before.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Beat {
-    pub(super) wait: Duration,
-    pub(super) act: Act,
-}
-
-/// What may happen in an answer.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Act {
-    /// The status line and the headers go out.
-    Head,
-    /// Bytes go out.
-    Text(Bytes),
-    /// A token is made; before the head, it is kept for later.
-    Token(Bytes),
-    /// The connection breaks.
-    Break,
-    /// Nothing more happens, for ever.
+/// One step of a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Wait, from when the step before was due.
+    Wait(Duration),
+    /// Send these bytes.
+    Send(Bytes),
+    /// Send this token's event.
+    Token(u64),
+    /// Wait for ever.
     Hang,
-    /// The answer is over.
-    Finish(End),
+    /// Break the connection.
+    Cut,
 }
 
-/// A script that is being played for one visit.
-#[derive(Debug)]
+/// What kind of body the head announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Events,
+    Json,
+}
+
+/// Whether the client gets what it asked for in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    Well,
+    /// With an answer that was made, and spoiled on its way.
+    Badly,
+    /// With nothing that could be billed.
+    WithNothing,
+}
+
+/// A reply with status 200, as a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Script {
-    beats: VecDeque<Beat>,
-    visit: Visit,
-    timer: Pin<Box<Sleep>>,
-    timed: Timed,
-    flush: Flush,
-    /// The length of the whole body, where it is announced.
-    length: Option<u64>,
-}
-
-/// Whether the timer runs for the first beat in the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Timed {
-    No,
-    Yes,
-}
-
-/// Whether the head or the last frame may still be in hyper's buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flush {
-    Done,
-    Due,
-}
-
-impl Beat {
-    /// At once.
-    pub(super) fn now(act: Act) -> Self {
-        Self { wait: Duration::ZERO, act }
-    }
-
-    /// `wait` after the act before.
-    pub(super) fn after(wait: Duration, act: Act) -> Self {
-        Self { wait, act }
-    }
+    pub(super) kind: Kind,
+    /// From the request to the reply head.
+    pub(super) before_head: Duration,
+    /// The announced length, if one is.
+    pub(super) length: Option<u64>,
+    pub(super) steps: Vec<Step>,
+    pub(super) ends: Ends,
 }
 
 impl Script {
-    /// Starts the clock. `length` is announced as the body's length.
-    pub(super) fn start(visit: Visit, beats: Vec<Beat>, length: Option<u64>) -> Self {
-        let timer = Box::pin(sleep(Duration::ZERO));
-        Self { beats: beats.into(), visit, timer, timed: Timed::No, flush: Flush::Done, length }
+    /// The plan for one answer under one fault. Faults that act before the head leave the body as it is.
+    pub(super) fn of(answer: &Answer, wire: &Wire, fault: Option<&Fault>) -> Self {
+        match wire.delivery() {
+            Delivery::Plain => Self::plain(wire.whole(answer), answer, fault),
+            Delivery::Stream | Delivery::StreamWithUsage => stream(answer, wire, fault),
+        }
     }
 
-    /// Plays to the head; `Err`: the connection breaks before it.
-    pub(super) async fn play_to_head(mut self) -> io::Result<Self> {
-        loop {
-            match poll_fn(|context| self.poll_act(context)).await {
-                Some(Act::Head) => {
-                    // A head that nothing follows must go out before the connection breaks.
-                    if self.beats.front().is_some_and(|beat| beat.act == Act::Break) {
-                        self.flush = Flush::Due;
-                    }
-                    return Ok(self);
-                }
-                // A token made before the head has no frame of its own: the whole body follows the head.
-                Some(Act::Token(_) | Act::Text(_)) => {}
-                Some(Act::Break | Act::Hang | Act::Finish(_)) | None => return Err(self.break_off()),
+    /// The plan for a reply in one piece.
+    pub(super) fn plain(whole: Bytes, answer: &Answer, fault: Option<&Fault>) -> Self {
+        let first = answer.first_token;
+        match fault {
+            Some(Fault::HangBeforeFirstToken) => Self::json(Duration::ZERO, vec![Step::Hang], Ends::WithNothing),
+            Some(Fault::CutBeforeContent) => Self::json(first, vec![Step::Cut], Ends::WithNothing),
+            Some(Fault::CutAfter(_)) => {
+                let half = Step::Send(whole.slice(..whole.len() / 2));
+                let length = Some(len_to_u64(whole.len()));
+                Self { length, ..Self::json(answer.total(), vec![half, Step::Cut], Ends::Badly) }
+            }
+            Some(Fault::ErrorEventFirst | Fault::ErrorEventAfter(_) | Fault::ErrorIn200) => {
+                Self::json(first, vec![Step::Send(wire::server_error())], Ends::WithNothing).with_exact_length()
+            }
+            Some(Fault::GarbageJson) => {
+                Self::json(answer.total(), vec![Step::Send(wire::GARBAGE)], Ends::Badly).with_exact_length()
+            }
+            Some(Fault::KeepAliveComments(count, interval)) => {
+                let mut steps = signs_of_life(*count, *interval, &wire::BLANK_LINE);
+                steps.extend([Step::Wait(answer.total()), Step::Send(whole)]);
+                Self::json(Duration::ZERO, steps, Ends::Well)
+            }
+            None | Some(Fault::Outage | Fault::Reset | Fault::Reply(_) | Fault::Slow(_) | Fault::HangBeforeHead) => {
+                Self::json(answer.total(), vec![Step::Send(whole)], Ends::Well).with_exact_length()
             }
         }
     }
 
-    /// The next act when it is due; `None` after the last.
-    fn poll_act(&mut self, context: &mut Context<'_>) -> Poll<Option<Act>> {
-        let Some(beat) = self.beats.front() else { return Poll::Ready(None) };
-        if beat.act == Act::Hang {
-            return Poll::Pending;
-        }
-        if self.timed == Timed::No {
-            let due = self.timer.deadline() + beat.wait;
-            self.timer.as_mut().reset(due);
-            self.timed = Timed::Yes;
-        }
-        ready!(self.timer.as_mut().poll(context));
-        self.timed = Timed::No;
-        let act = self.beats.pop_front().map(|beat| beat.act);
-        match act {
-            Some(Act::Token(_)) => self.visit.produced_token(),
-            Some(Act::Finish(end)) => self.visit.end(end),
-            Some(Act::Head | Act::Text(_) | Act::Break | Act::Hang) | None => {}
-        }
-        Poll::Ready(act)
+    /// A body that is sent at once and in one piece.
+    pub(super) fn fixed(body: Bytes) -> Self {
+        Self::json(Duration::ZERO, vec![Step::Send(body)], Ends::Well).with_exact_length()
     }
 
-    fn break_off(&mut self) -> io::Error {
-        self.visit.end(End::Failed);
-        self.beats.clear();
-        io::Error::new(io::ErrorKind::ConnectionAborted, "the simulated provider broke the connection")
+    fn json(before_head: Duration, steps: Vec<Step>, ends: Ends) -> Self {
+        Self { kind: Kind::Json, before_head, length: None, steps, ends }
+    }
+
+    fn with_exact_length(mut self) -> Self {
+        let sent = self.steps.iter().map(|step| match step {
+            Step::Send(bytes) => len_to_u64(bytes.len()),
+            Step::Wait(_) | Step::Token(_) | Step::Hang | Step::Cut => 0,
+        });
+        self.length = Some(sent.sum());
+        self
     }
 }
 
-impl Body for Script {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if self.flush == Flush::Due {
-            self.flush = Flush::Done;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+fn stream(answer: &Answer, wire: &Wire, fault: Option<&Fault>) -> Script {
+    let first = Step::Wait(answer.first_token);
+    let badly = |steps| events(steps, Ends::Badly);
+    let role = wire.preamble().map(Step::Send);
+    match fault {
+        Some(Fault::HangBeforeFirstToken) => badly(role.into_iter().chain([Step::Hang]).collect()),
+        Some(Fault::CutBeforeContent) => badly(role.into_iter().chain([first, Step::Cut]).collect()),
+        Some(Fault::CutAfter(tokens)) => {
+            let steps = role.into_iter().chain(token_steps(answer, *tokens)).chain([Step::Cut]);
+            badly(steps.collect())
         }
-        loop {
-            match ready!(self.poll_act(context)) {
-                // A token of a plain answer has no bytes of its own, and an empty chunk would end a chunked body.
-                Some(Act::Text(bytes) | Act::Token(bytes)) if bytes.is_empty() => {}
-                Some(Act::Text(bytes) | Act::Token(bytes)) => {
-                    self.flush = Flush::Due;
-                    self.settle_early();
-                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
-                }
-                Some(Act::Break) => return Poll::Ready(Some(Err(self.break_off()))),
-                Some(Act::Head | Act::Hang | Act::Finish(_)) => {}
-                None => return Poll::Ready(None),
-            }
+        Some(Fault::ErrorEventFirst) => badly(vec![first, Step::Send(wire::server_error_event())]),
+        Some(Fault::ErrorEventAfter(tokens)) => {
+            let error = Step::Send(wire::server_error_event());
+            badly(role.into_iter().chain(token_steps(answer, *tokens)).chain([error]).collect())
         }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.beats.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+        Some(Fault::ErrorIn200) => {
+            let error = vec![Step::Send(wire::server_error())];
+            Script::json(answer.first_token, error, Ends::WithNothing).with_exact_length()
+        }
+        Some(Fault::GarbageJson) => badly(role.into_iter().chain([first, Step::Send(wire::GARBAGE_EVENT)]).collect()),
+        Some(Fault::KeepAliveComments(count, interval)) => {
+            let mut steps = signs_of_life(*count, *interval, &wire::COMMENT);
+            steps.extend(whole_stream(answer, wire));
+            events(steps, Ends::Well)
+        }
+        None | Some(Fault::Outage | Fault::Reset | Fault::Reply(_) | Fault::Slow(_) | Fault::HangBeforeHead) => {
+            events(whole_stream(answer, wire).collect(), Ends::Well)
+        }
     }
 }
 
-impl Script {
-    /// Ends with the last frame rather than after it: once all announced bytes are out, hyper drops a body unpolled.
-    fn settle_early(&mut self) {
-        if let [Beat { wait: Duration::ZERO, act: Act::Finish(end) }] = self.beats.make_contiguous() {
-            let end = *end;
-            self.beats.clear();
-            self.visit.end(end);
-        }
-    }
+fn events(steps: Vec<Step>, ends: Ends) -> Script {
+    Script { kind: Kind::Events, before_head: Duration::ZERO, length: None, steps, ends }
+}
+
+fn whole_stream(answer: &Answer, wire: &Wire) -> impl Iterator<Item = Step> + use<> {
+    let role = wire.preamble().map(Step::Send);
+    let ending = [Some(wire.finish(answer)), wire.usage(answer), Some(wire::DONE)];
+    let ending = ending.into_iter().flatten().map(Step::Send);
+    role.into_iter().chain(token_steps(answer, answer.output.0)).chain(ending)
+}
+
+/// The first `count` tokens, each with the wait before it.
+fn token_steps(answer: &Answer, count: u64) -> impl Iterator<Item = Step> + use<> {
+    let (first, next) = (answer.first_token, answer.per_token);
+    (0..count.min(answer.output.0)).flat_map(move |index| {
+        let wait = if index == 0 { first } else { next };
+        [Step::Wait(wait), Step::Token(index)]
+    })
+}
+
+fn signs_of_life(count: u64, interval: Duration, sign: &Bytes) -> Vec<Step> {
+    (0..count).flat_map(|_| [Step::Wait(interval), Step::Send(sign.clone())]).collect()
 }

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::rig::{Rig, chat, post, provider, serving, streamed, upstream};
-use faregate::simulated::{Fault, Provider};
+use faregate::simulated::{Canned, Fault, Lognormal, Profile, Provider};
+use faregate::units::Tokens;
 use serde_json::json;
 
 const POLICY: &str = r#"
@@ -30,15 +31,16 @@ fn pair() -> Pair {
 }
 
 fn faults_before_content() -> Vec<Fault> {
-    let status = |status| Fault::Status { status, body: None, retry_after: None };
+    let status = Fault::error_status;
     vec![
-        Fault::Refuse,
+        Fault::Outage,
         status(408),
         status(429),
         status(500),
         status(503),
         status(401),
         status(302),
+        Fault::Reset,
         Fault::HangBeforeHead,
         Fault::HangBeforeFirstToken,
         Fault::CutBeforeContent,
@@ -49,7 +51,7 @@ fn faults_before_content() -> Vec<Fault> {
 
 #[tokio::test(start_paused = true)]
 async fn a_plain_request_survives_every_failure_of_its_first_endpoint() {
-    for fault in faults_before_content().into_iter().chain([Fault::CutAfter { tokens: 3 }]) {
+    for fault in faults_before_content().into_iter().chain([Fault::CutAfter(3)]) {
         let Pair { rig, cheap, .. } = pair();
         cheap.set_fault(Some(fault.clone()));
 
@@ -68,7 +70,7 @@ async fn a_plain_request_survives_every_failure_of_its_first_endpoint() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_survives_every_failure_before_its_first_token() {
-    for fault in faults_before_content().into_iter().chain([Fault::ErrorEventFirst, Fault::CutAfter { tokens: 0 }]) {
+    for fault in faults_before_content().into_iter().chain([Fault::ErrorEventFirst, Fault::CutAfter(0)]) {
         let Pair { rig, cheap, .. } = pair();
         cheap.set_fault(Some(fault.clone()));
 
@@ -97,7 +99,7 @@ async fn an_upstream_that_cannot_be_reached_is_left_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_cut_after_its_first_token_ends_in_an_error_event_and_never_in_done() {
-    for fault in [Fault::CutAfter { tokens: 3 }, Fault::ErrorEventAfter { tokens: 3 }] {
+    for fault in [Fault::CutAfter(3), Fault::ErrorEventAfter(3)] {
         let Pair { rig, cheap, dear } = pair();
         cheap.set_fault(Some(fault.clone()));
 
@@ -119,7 +121,7 @@ async fn a_stream_cut_after_its_first_token_ends_in_an_error_event_and_never_in_
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_falls_silent_is_ended_by_the_idle_timeout_which_comments_do_not_extend() {
     let Pair { rig, cheap, .. } = pair();
-    cheap.set_fault(Some(Fault::KeepAlives { count: 30, every: Duration::from_secs(1) }));
+    cheap.set_fault(Some(Fault::KeepAliveComments(30, Duration::from_secs(1))));
 
     let reply = rig.stream("fast").await;
 
@@ -144,7 +146,7 @@ async fn the_clients_own_mistakes_come_back_as_the_upstream_said_and_are_not_ret
 async fn what_has_failed_is_not_tried_again_and_the_client_is_told_not_to_retry() {
     let Pair { rig, cheap, dear } = pair();
     for provider in [&cheap, &dear] {
-        provider.set_fault(Some(Fault::Status { status: 500, body: None, retry_after: None }));
+        provider.set_fault(Some(Fault::error_status(500)));
     }
 
     let reply = rig.chat("fast").await;
@@ -160,8 +162,8 @@ async fn what_has_failed_is_not_tried_again_and_the_client_is_told_not_to_retry(
 async fn when_every_endpoint_is_throttled_the_client_learns_when_to_come_back() {
     let Pair { rig, cheap, dear } = pair();
     for (provider, wait) in [(&cheap, 20), (&dear, 7)] {
-        let retry_after = Some(Duration::from_secs(wait));
-        provider.set_fault(Some(Fault::Status { status: 429, body: None, retry_after }));
+        let headers = vec![("retry-after".to_owned(), wait.to_string())];
+        provider.set_fault(Some(Fault::Reply(Canned { status: 429, headers, body: String::new() })));
     }
 
     let first = rig.chat("fast").await;
@@ -186,7 +188,7 @@ async fn attempts_are_never_exceeded() {
     let hosts: Vec<_> = names.iter().copied().zip(&providers).collect();
     let rig = Rig::new(&config, "[defaults]\nretry = { attempts = 3, budget = \"20%\", floor = \"1/s\" }\n", &hosts);
     for provider in &providers {
-        provider.set_fault(Some(Fault::Status { status: 500, body: None, retry_after: None }));
+        provider.set_fault(Some(Fault::error_status(500)));
     }
 
     rig.chat("m").await;
@@ -214,11 +216,11 @@ async fn a_request_that_runs_out_of_time_says_so() {
 #[tokio::test(start_paused = true)]
 async fn a_storm_of_failures_is_stopped_by_the_retry_budget_but_one_broken_upstream_is_not() {
     let Pair { rig, cheap, dear } = pair();
-    cheap.set_fault(Some(Fault::Status { status: 400, body: None, retry_after: None }));
+    cheap.set_fault(Some(Fault::error_status(400)));
     for _ in 0..3 {
         rig.chat("fast").await;
     }
-    cheap.set_fault(Some(Fault::Refuse));
+    cheap.set_fault(Some(Fault::Outage));
     for _ in 0..8 {
         assert_eq!(rig.chat("fast").await.status, 200, "a single broken upstream must not use the budget up");
     }
@@ -229,7 +231,7 @@ async fn a_storm_of_failures_is_stopped_by_the_retry_budget_but_one_broken_upstr
 async fn a_reused_connection_that_was_closed_costs_no_attempt() {
     let Pair { rig, cheap, .. } = pair();
     rig.chat("fast").await;
-    cheap.fail_once(Fault::Refuse);
+    cheap.fault_next(Fault::Outage);
 
     let reply = rig.chat("fast").await;
 
@@ -238,9 +240,9 @@ async fn a_reused_connection_that_was_closed_costs_no_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn when_the_client_leaves_the_upstream_call_is_cancelled_at_once() {
-    let profile = faregate::simulated::Profile {
-        per_token: faregate::simulated::Spread::exactly(Duration::from_secs(1)),
-        output_tokens: faregate::simulated::Length { median: 1_000.0, sigma: 0.0 },
+    let profile = Profile {
+        time_per_token: Duration::from_secs(1),
+        output_tokens: Lognormal::fixed(Tokens(1_000)),
         ..serving(&["m"])
     };
     let slow = provider(profile);
@@ -253,7 +255,7 @@ async fn when_the_client_leaves_the_upstream_call_is_cancelled_at_once() {
 
     let stats = slow.stats();
     assert_eq!((stats.aborted, stats.in_flight), (1, 0));
-    assert!(stats.output_tokens.0 <= 7, "{stats:?}");
+    assert!(stats.tokens.output.0 <= 7, "{stats:?}");
     let line = &rig.log()[0];
     assert_eq!((line["outcome"].as_str(), line["status"].as_u64()), (Some("cancelled"), Some(200)));
     assert!(line["output_tokens"].as_u64().unwrap() >= 5, "what was streamed was billed: {line}");

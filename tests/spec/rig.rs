@@ -16,8 +16,9 @@ use faregate::proxy::dial::{Connector, Dial, Dialing};
 use faregate::proxy::listener;
 use faregate::proxy::pool::Pool;
 use faregate::proxy::worker::{Shared, Worker};
-use faregate::simulated::{Length, Profile, Provider, SimModel, Spread};
+use faregate::simulated::{Lognormal, Profile, Provider, SimModel};
 use faregate::state::{Cells, Snapshot};
+use faregate::units::Tokens;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -103,9 +104,9 @@ pub(crate) fn serving(models: &[&str]) -> Profile {
     let models = models.iter().map(|id| SimModel { id: (*id).to_owned(), price: faregate::engine::Price::default() });
     Profile {
         models: models.collect(),
-        first_token: Spread::exactly(Duration::ZERO),
-        per_token: Spread::exactly(Duration::ZERO),
-        output_tokens: Length { median: 10.0, sigma: 0.0 },
+        first_token: Lognormal::fixed(Duration::ZERO),
+        time_per_token: Duration::ZERO,
+        output_tokens: Lognormal::fixed(Tokens(10)),
         ..Profile::default()
     }
 }

@@ -1,155 +1,169 @@
-//! Each fault, as a client sees it.
+//! Each fault as a client sees it.
 
-use std::sync::Arc;
-use std::time::Duration;
+use super::*;
+use crate::runtime::now;
+use crate::simulated::{Canned, Fault, PriceChange, Schedule};
+use crate::units::PicoUsd;
 
-use tokio::time::timeout;
-
-use super::client::{Answer, ask, chat, connect, profile, request, send, settle, streamed};
-use crate::simulated::{Fault, Provider};
-
-const LONG: Duration = Duration::from_hours(1);
-
-fn faulty(fault: Fault) -> Arc<Provider> {
-    let provider = Provider::new(profile(), 1);
+/// What a client saw of one stream: its contents, the last event, and whether the body ended cleanly.
+async fn streamed_under(fault: Fault) -> (usize, String, bool) {
+    let provider = provider();
     provider.set_fault(Some(fault));
-    provider
+    let response = Client::of(&provider).await.chat(&stream()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let (events, clean) = events_of(response, now()).await;
+    assert_eq!(provider.stats().in_flight, 0);
+    (contents(&events).len(), events.last().map(|(_, event)| event.clone()).unwrap_or_default(), clean)
 }
 
-fn tokens(answer: &Answer) -> usize {
-    answer.text().matches("tok ").count()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refused_request_has_no_answer() {
-    let provider = faulty(Fault::Refuse);
-    assert!(ask(&provider, &chat()).await.is_err());
-    assert_eq!(provider.stats().aborted, 0, "the provider left, not the client");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_status_comes_at_once_with_its_body_and_when_to_retry() {
-    let retry_after = Some(Duration::from_millis(1_500));
-    let provider = faulty(Fault::Status { status: 503, body: Some("busy".to_owned()), retry_after });
-    let answer = ask(&provider, &streamed()).await.unwrap();
-    assert_eq!((answer.status.as_u16(), answer.head_at, answer.text().as_str()), (503, 0, "busy"));
-    assert_eq!([answer.header("retry-after"), answer.header("retry-after-ms")], [Some("2"), Some("1500")]);
+async fn body_under(fault: Fault, ask: &Value) -> (u16, Result<Bytes, ()>) {
+    let provider = provider();
+    provider.set_fault(Some(fault));
+    let response = Client::of(&provider).await.chat(ask).await.unwrap();
+    let status = response.status().as_u16();
+    (status, response.into_body().collect().await.map(http_body_util::Collected::to_bytes).map_err(|_| ()))
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_provider_takes_a_multiple_of_every_wait() {
-    let answer = ask(&faulty(Fault::Slow { factor: 3.0 }), &chat()).await.unwrap();
-    assert_eq!(answer.head_at, 3 * (100 + 4 * 10));
-}
+async fn an_outage_closes_new_connections_and_cuts_requests_on_open_ones() {
+    let provider = provider();
+    let mut open = Client::of(&provider).await;
+    json_of(open.chat(&plain()).await.unwrap()).await;
+    provider.set_fault(Some(Fault::Outage));
 
-#[tokio::test(start_paused = true)]
-async fn a_hang_before_the_head_lasts() {
-    for body in [chat(), streamed()] {
-        assert!(timeout(LONG, ask(&faulty(Fault::HangBeforeHead), &body)).await.is_err());
-    }
-}
+    assert!(open.chat(&plain()).await.is_err());
+    assert!(Client::of(&provider).await.chat(&plain()).await.is_err());
+    assert_eq!(provider.stats().failed, 1, "a refused connection brings no request");
 
-#[tokio::test(start_paused = true)]
-async fn an_outage_takes_the_list_of_models_with_it() {
-    let list = || request("/v1/models", "");
-    assert!(timeout(LONG, send(&faulty(Fault::HangBeforeHead), list())).await.is_err());
-    assert!(send(&faulty(Fault::Refuse), list()).await.is_err());
-    assert!(send(&faulty(Fault::CutBeforeContent), list()).await.unwrap().broken.is_some());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_hang_before_the_first_token_gives_a_head() {
-    for body in [chat(), streamed()] {
-        let provider = faulty(Fault::HangBeforeFirstToken);
-        let mut sender = connect(&provider).await;
-        let response = sender.send_request(request("/v1/chat/completions", &body.to_string())).await.unwrap();
-        assert_eq!(response.status().as_u16(), 200);
-        let rest = http_body_util::BodyExt::collect(response.into_body());
-        assert!(timeout(LONG, rest).await.is_err());
-        settle().await;
-        assert_eq!(provider.stats().aborted, 1);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_cut_before_content_breaks_after_the_head() {
-    for body in [chat(), streamed()] {
-        let answer = ask(&faulty(Fault::CutBeforeContent), &body).await.unwrap();
-        assert_eq!((answer.status.as_u16(), tokens(&answer)), (200, 0));
-        assert!(answer.broken.is_some());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_cut_leaves_the_tokens_before_it_and_bills_them() {
-    let provider = faulty(Fault::CutAfter { tokens: 3 });
-    let answer = ask(&provider, &streamed()).await.unwrap();
-    assert_eq!(tokens(&answer), 3);
-    assert_eq!(answer.pieces.last().unwrap().0, 120);
-    assert!(answer.broken.is_some());
-    assert_eq!(provider.stats().output_tokens.0, 3);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_plain_answer_is_cut_in_the_middle_of_its_body() {
-    let answer = ask(&faulty(Fault::CutAfter { tokens: 3 }), &chat()).await.unwrap();
-    assert_eq!((answer.head_at, answer.status.as_u16()), (120, 200));
-    assert!(answer.broken.is_some());
-    assert!(!answer.text().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_error_event_comes_first_or_after_tokens_and_ends_the_stream() {
-    for (fault, before) in [(Fault::ErrorEventFirst, 0), (Fault::ErrorEventAfter { tokens: 2 }, 2)] {
-        let answer = ask(&faulty(fault), &streamed()).await.unwrap();
-        let events = answer.events();
-        assert_eq!(tokens(&answer), before);
-        assert_eq!(events.last().unwrap()["error"]["type"], "server_error");
-        assert!(before > 0 || events.len() == 1, "nothing comes before the first event");
-        assert!(answer.broken.is_none() && !answer.text().contains("[DONE]"));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_error_may_hide_in_a_200() {
-    for body in [chat(), streamed()] {
-        let answer = ask(&faulty(Fault::ErrorIn200), &body).await.unwrap();
-        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, Some("application/json")));
-        assert_eq!(answer.json()["error"]["type"], "server_error");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn garbage_is_no_json() {
-    for body in [chat(), streamed()] {
-        let text = ask(&faulty(Fault::GarbageJson), &body).await.unwrap().text();
-        let last = text.trim_end().rsplit("data: ").next().unwrap().to_owned();
-        assert!(serde_json::from_str::<serde_json::Value>(&last).is_err());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn keep_alives_precede_a_whole_answer() {
-    let fault = Fault::KeepAlives { count: 2, every: Duration::from_secs(1) };
-    let answer = ask(&faulty(fault.clone()), &streamed()).await.unwrap();
-    let comments = answer.pieces.iter().filter(|(_, piece)| piece.starts_with(": "));
-    assert_eq!(comments.map(|(at, _)| *at).collect::<Vec<_>>(), [1_000, 2_000]);
-    assert_eq!(tokens(&answer), 5);
-
-    let plain = ask(&faulty(fault), &chat()).await.unwrap();
-    assert_eq!((plain.head_at, plain.pieces.last().unwrap().0), (0, 2_140));
-    assert_eq!(plain.json()["choices"][0]["finish_reason"], "stop");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_share_of_the_requests_meets_the_fault() {
-    let provider = faulty(Fault::Status { status: 500, body: None, retry_after: None });
-    provider.set_fault_share(0.25);
-    let mut failed = 0;
-    for _ in 0..400 {
-        failed += usize::from(ask(&provider, &chat()).await.unwrap().status.is_server_error());
-    }
-    assert!((70..130).contains(&failed), "{failed} of 400");
     provider.set_fault(None);
-    assert_eq!(ask(&provider, &chat()).await.unwrap().status.as_u16(), 200);
+    assert_eq!(Client::of(&provider).await.chat(&plain()).await.unwrap().status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_reads_the_request_and_answers_nothing() {
+    let provider = provider();
+    provider.set_fault(Some(Fault::Reset));
+    assert!(Client::of(&provider).await.chat(&plain()).await.is_err());
+    assert_eq!((provider.stats().requests, provider.recorded_requests().len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fixed_reply_is_sent_as_it_was_given() {
+    let canned = Canned { status: 402, headers: vec![("retry-after".into(), "7".into())], body: "no money".into() };
+    let provider = provider();
+    provider.fault_next(Fault::Reply(canned));
+    let mut client = Client::of(&provider).await;
+
+    let response = client.chat(&plain()).await.unwrap();
+    assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (402, &"7".parse().unwrap()));
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "no money");
+    assert_eq!(client.chat(&plain()).await.unwrap().status(), 200, "the fault was for one request");
+}
+
+#[tokio::test(start_paused = true)]
+async fn hangs_last_for_ever_with_and_without_a_head() {
+    let day = Duration::from_hours(24);
+    let provider = provider();
+    provider.set_fault(Some(Fault::HangBeforeHead));
+    assert!(tokio::time::timeout(day, Client::of(&provider).await.chat(&plain())).await.is_err());
+
+    provider.set_fault(Some(Fault::HangBeforeFirstToken));
+    for ask in [plain(), stream()] {
+        let mut client = Client::of(&provider).await;
+        let response = client.chat(&ask).await.unwrap();
+        assert!(tokio::time::timeout(day, response.into_body().collect()).await.is_err());
+    }
+    tokio::time::sleep(MS).await;
+    assert_eq!((provider.stats().aborted, provider.stats().billed), (3, PicoUsd::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_stream_ends_uncleanly_after_what_was_sent() {
+    let (tokens, last, clean) = streamed_under(Fault::CutBeforeContent).await;
+    assert_eq!((tokens, clean), (0, false));
+    assert!(last.contains("role"), "the role came through: {last}");
+    let (tokens, last, clean) = streamed_under(Fault::CutAfter(5)).await;
+    assert_eq!((tokens, clean), (5, false));
+    assert!(!last.contains("[DONE]"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_event_ends_a_stream_without_done() {
+    for (fault, expected) in [(Fault::ErrorEventFirst, 0), (Fault::ErrorEventAfter(5), 5)] {
+        let (tokens, last, clean) = streamed_under(fault).await;
+        assert_eq!((tokens, clean), (expected, true));
+        assert!(last.contains("server_error"), "{last}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbage_is_not_json() {
+    let (tokens, last, _) = streamed_under(Fault::GarbageJson).await;
+    assert!(tokens == 0 && serde_json::from_str::<Value>(&last).is_err());
+    let (_, body) = body_under(Fault::GarbageJson, &plain()).await;
+    assert!(serde_json::from_slice::<Value>(&body.unwrap()).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn signs_of_life_come_before_the_first_token_and_delay_it() {
+    let provider = provider();
+    provider.set_fault(Some(Fault::KeepAliveComments(2, 100 * MS)));
+    let began = now();
+    let (events, _) = events_of(Client::of(&provider).await.chat(&stream()).await.unwrap(), began).await;
+    let times: Vec<u128> = events.iter().take(4).map(|(at, _)| at.as_millis()).collect();
+    assert_eq!(times, [100, 200, 200, 250], "two comments, the role, the first token");
+    assert_eq!(events[0].1, ": keep-alive");
+
+    let (_, body) = body_under(Fault::KeepAliveComments(2, 100 * MS), &plain()).await;
+    assert!(body.unwrap().starts_with(b"\n\n{"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_under_status_200_is_plain_json_for_streams_too() {
+    for ask in [plain(), stream()] {
+        let (status, body) = body_under(Fault::ErrorIn200, &ask).await;
+        let body: Value = serde_json::from_slice(&body.unwrap()).unwrap();
+        assert_eq!((status, &body["error"]["type"]), (200, &json!("server_error")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_of_streams_have_their_kin_on_plain_replies() {
+    let (_, body) = body_under(Fault::ErrorEventAfter(3), &plain()).await;
+    assert!(body.unwrap().starts_with(b"{\"error\""));
+    for fault in [Fault::CutBeforeContent, Fault::CutAfter(3)] {
+        let (status, body) = body_under(fault, &plain()).await;
+        assert_eq!((status, body), (200, Err(())));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_brownout_takes_so_many_times_as_long() {
+    let provider = provider();
+    provider.set_fault(Some(Fault::Slow(3.0)));
+    let began = now();
+    Client::of(&provider).await.chat(&plain()).await.unwrap();
+    assert_eq!(now().since(began), 3 * 88 * MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_breaks_and_reprices_at_its_times() {
+    let free = PriceChange { at: Duration::from_secs(20), model: MODEL.to_owned(), price: Price::default() };
+    let schedule = Schedule { spells: vec!["status:503@10s-20s".parse().unwrap()], prices: vec![free] };
+    let provider = Provider::scheduled(profile(), schedule, 1);
+    let mut client = Client::of(&provider).await;
+    let mut status = async || {
+        let response = client.chat(&plain()).await.unwrap();
+        let status = response.status().as_u16();
+        response.into_body().collect().await.unwrap();
+        status
+    };
+
+    assert_eq!(status().await, 200);
+    let billed = provider.stats().billed;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(status().await, 503);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(status().await, 200);
+    assert_eq!(provider.stats().billed, billed, "free by now");
 }
