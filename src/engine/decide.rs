@@ -3,6 +3,7 @@
 //! Pure: the same view, request, moment and seed give the same plan. One draw of the random generator spreads the
 //! traffic over those that are as good as the best; no coin is tossed to explore, as what is forgotten is tried again.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use rand::RngExt as _;
@@ -28,7 +29,7 @@ pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl
     let pool = Pool::of(view.candidates);
     let lengths = lengths(view, request);
     let mut options = Vec::with_capacity(view.candidates.len());
-    let mut plan = Plan { entries: Vec::with_capacity(view.candidates.len()), ..Plan::default() };
+    let mut plan = Plan::default();
     for candidate in view.candidates {
         if !is_capable(candidate, request) {
             plan.rejected.push((candidate.endpoint, Reason::Incapable));
@@ -37,18 +38,19 @@ pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl
         } else {
             let forecast = Forecast::of(candidate, view, request, &pool);
             let eligibility = eligibility(candidate, &forecast, pool.first_token(), now);
-            options.push(Choice { candidate, forecast, eligibility });
+            options.push(Choice { candidate, forecast, score: forecast.terms.total(), eligibility });
         }
     }
-    admit(&options, view, request, &mut plan);
-    if plan.entries.is_empty() {
+    let mut admitted = admit(&options, &mut plan.rejected);
+    if admitted.is_empty() {
         plan.cause = Some(cause(&plan.rejected));
         plan.retry_at = plan.rejected.iter().filter_map(|(_, reason)| retry_at(*reason, now)).min();
         return plan;
     }
-    plan.entries.sort_unstable_by(|a, b| {
-        a.tier.cmp(&b.tier).then_with(|| a.score.0.total_cmp(&b.score.0)).then_with(|| a.endpoint.cmp(&b.endpoint))
-    });
+    // References are sorted, as entries are ten times as large.
+    admitted.sort_unstable_by(|(a, _), (b, _)| a.order(b));
+    let usual = usual_cost(&options);
+    plan.entries.extend(admitted.iter().map(|(option, admission)| option.entry(*admission, usual, view, request)));
     lead_with_one_of_the_best(&mut plan.entries, view, rng);
     // Whoever is asked last is given all the time there is.
     if let Some(last) = plan.entries.last_mut() {
@@ -60,6 +62,7 @@ pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl
 struct Choice<'a> {
     candidate: &'a Candidate<'a>,
     forecast: Forecast,
+    score: Dollars,
     eligibility: Eligibility,
 }
 
@@ -69,24 +72,23 @@ fn lengths(view: &View<'_>, request: &Request) -> Lengths {
     if view.candidates.iter().any(whole) { Lengths::Whole } else { Lengths::Prompt }
 }
 
-/// Sorts `options` into those that may be tried and those that may not; caution gives way first, then open circuits.
-fn admit(options: &[Choice<'_>], view: &View<'_>, request: &Request, plan: &mut Plan) {
+/// Those of `options` that may be tried; caution gives way first, then open circuits.
+fn admit<'a>(options: &'a [Choice<'a>], rejected: &mut Vec<(EndpointIx, Reason)>) -> Vec<(&'a Choice<'a>, Admission)> {
     let any = |test: fn(Eligibility) -> bool| options.iter().any(|option| test(option.eligibility));
     let certain = any(|eligibility| matches!(eligibility, Eligibility::Yes(_)));
     let reluctant = !certain && any(|eligibility| matches!(eligibility, Eligibility::Reluctantly(_)));
-    let usual = usual_cost(options);
+    let mut admitted = Vec::with_capacity(options.len());
     for option in options {
-        let admission = match option.eligibility {
-            Eligibility::Yes(admission) => Ok(admission),
-            Eligibility::Reluctantly(_) if reluctant => Ok(Admission::Normal),
-            Eligibility::LastResort(_) if !certain && !reluctant => Ok(Admission::LastResort),
-            Eligibility::Reluctantly(reason) | Eligibility::LastResort(reason) | Eligibility::No(reason) => Err(reason),
-        };
-        match admission {
-            Ok(admission) => plan.entries.push(option.entry(admission, usual, view, request)),
-            Err(reason) => plan.rejected.push((option.candidate.endpoint, reason)),
+        match option.eligibility {
+            Eligibility::Yes(admission) => admitted.push((option, admission)),
+            Eligibility::Reluctantly(_) if reluctant => admitted.push((option, Admission::Normal)),
+            Eligibility::LastResort(_) if !certain && !reluctant => admitted.push((option, Admission::LastResort)),
+            Eligibility::Reluctantly(reason) | Eligibility::LastResort(reason) | Eligibility::No(reason) => {
+                rejected.push((option.candidate.endpoint, reason));
+            }
         }
     }
+    admitted
 }
 
 /// The bill at the best of those that are well known, against which trying a stale one is measured.
@@ -94,12 +96,18 @@ fn usual_cost(options: &[Choice<'_>]) -> Option<Dollars> {
     options
         .iter()
         .filter(|option| matches!(option.eligibility, Eligibility::Yes(_)) && !is_stale(option.candidate))
-        .map(|option| (option.candidate.tier, option.forecast.terms))
-        .min_by(|(tier, terms), (other, others)| tier.cmp(other).then(terms.total().0.total_cmp(&others.total().0)))
-        .map(|(_, terms)| terms.usd)
+        .min_by(|a, b| a.order(b))
+        .map(|option| option.forecast.terms.usd)
 }
 
 impl Choice<'_> {
+    /// By tier, then by score; equals in the order of the configuration.
+    fn order(&self, other: &Self) -> Ordering {
+        let (mine, theirs) = (self.candidate, other.candidate);
+        let by_score = || self.score.0.total_cmp(&other.score.0);
+        mine.tier.cmp(&theirs.tier).then_with(by_score).then_with(|| mine.endpoint.cmp(&theirs.endpoint))
+    }
+
     fn entry(&self, admission: Admission, usual: Option<Dollars>, view: &View<'_>, request: &Request) -> Entry {
         let Forecast { terms, first_token, output, .. } = self.forecast;
         let extra = match usual {
@@ -109,7 +117,7 @@ impl Choice<'_> {
         Entry {
             endpoint: self.candidate.endpoint,
             tier: self.candidate.tier,
-            score: terms.total(),
+            score: self.score,
             terms,
             first_token: seconds(first_token),
             first_token_limit: self.limit(view, request),
