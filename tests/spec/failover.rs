@@ -111,7 +111,7 @@ async fn a_stream_cut_after_its_first_token_ends_in_an_error_event_and_never_in_
             serde_json::from_str::<serde_json::Value>(last).unwrap()["error"]["message"].is_string(),
             "{fault:?}: {text}"
         );
-        assert_eq!(text.matches("tok ").count(), 3, "{fault:?}");
+        assert_eq!(text.matches("delta").count(), 4, "the role and three tokens; {fault:?}: {text}");
         assert!(!text.contains("[DONE]"), "{fault:?}");
         assert_eq!(dear.stats().requests, 0, "after the first byte there is no failover");
         assert_eq!(rig.log()[0]["outcome"], "cut");
@@ -255,7 +255,7 @@ async fn when_the_client_leaves_the_upstream_call_is_cancelled_at_once() {
 
     let stats = slow.stats();
     assert_eq!((stats.aborted, stats.in_flight), (1, 0));
-    assert!(stats.tokens.output.0 <= 7, "{stats:?}");
+    assert!(stats.tokens.0 <= 30, "prompt and some five tokens: {stats:?}");
     let line = &rig.log()[0];
     assert_eq!((line["outcome"].as_str(), line["status"].as_u64()), (Some("cancelled"), Some(200)));
     assert!(line["output_tokens"].as_u64().unwrap() >= 5, "what was streamed was billed: {line}");
