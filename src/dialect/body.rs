@@ -171,17 +171,18 @@ pub fn read_head(kind: Kind, body: &[u8]) -> Result<Head<'_>, BodyError> {
     }
     let asked = asks_for_usage(&fields)?;
     let content = content(kind, &fields)?;
+    let needs = needs(&fields, content);
     Ok(Head {
         stream,
         max_output: max_output(&fields)?,
-        needs: needs(&fields, content),
+        needs,
         usage_wish: match (stream, asked) {
             (false, _) => UsageWish::NotStream,
             (true, true) => UsageWish::Asked,
             (true, false) => UsageWish::NotAsked,
         },
         user: fields.user.map(|raw| text_of("user", raw)).transpose()?,
-        prompt_estimate: prompt_estimate(kind, content)
+        prompt_estimate: prompt_estimate(kind, content, needs)
             + fields.tools.map_or(Tokens::ZERO, |raw| prompt_tokens(raw.get())),
         model_span: span(text, raw_model),
         usage_point: UsagePoint::new(open + 1, fields.stream_options.map(|raw| (span(text, raw), raw.get()))),
@@ -260,9 +261,10 @@ fn needs(fields: &Fields<'_>, content: &str) -> Capabilities {
     wanted.into_iter().filter(|(_, needed)| *needed).fold(Capabilities::NONE, |all, (one, _)| all.with(one))
 }
 
-fn prompt_estimate(kind: Kind, content: &str) -> Tokens {
+fn prompt_estimate(kind: Kind, content: &str, needs: Capabilities) -> Tokens {
     match kind {
-        Kind::Chat => chat_estimate(content),
+        Kind::Chat if needs.covers(Capabilities::VISION) => estimate_with_images(content),
+        Kind::Chat => prompt_tokens(content),
         // Token ids, rather than text.
         Kind::Completion | Kind::Embedding
             if content.bytes().find(|byte| !b"[ \n\t\r".contains(byte)).is_some_and(|b| b.is_ascii_digit()) =>
@@ -274,7 +276,7 @@ fn prompt_estimate(kind: Kind, content: &str) -> Tokens {
 }
 
 /// Images inside the body are counted as such, not by the length of their base64.
-fn chat_estimate(content: &str) -> Tokens {
+fn estimate_with_images(content: &str) -> Tokens {
     const INLINE: &[u8] = b"\"data:image/";
     let mut inline = 0;
     for start in memmem::find_iter(content.as_bytes(), INLINE) {
@@ -286,8 +288,11 @@ fn chat_estimate(content: &str) -> Tokens {
     text + Tokens::from_estimate(count_to_f64(len_to_u64(images)) * IMAGE_TOKENS)
 }
 
-/// Skips strings by their quotes, so that long prompts cost next to nothing.
+/// Nesting takes brackets: counting them all is far cheaper than following them, and enough for nearly every body.
 fn check_depth(json: &[u8]) -> Result<(), BodyError> {
+    if count_opening(json) <= MAX_DEPTH {
+        return Ok(());
+    }
     let mut depth = 0_usize;
     let mut rest = json;
     while let Some((&byte, tail)) = rest.split_first() {
@@ -303,6 +308,12 @@ fn check_depth(json: &[u8]) -> Result<(), BodyError> {
         }
     }
     Ok(())
+}
+
+fn count_opening(json: &[u8]) -> usize {
+    // In blocks, so that the counter stays in a byte and the compiler can use vectors.
+    let block = |block: &[u8]| block.iter().map(|byte| u8::from(matches!(byte, b'{' | b'['))).sum::<u8>();
+    json.chunks(255).map(|bytes| usize::from(block(bytes))).sum()
 }
 
 /// What follows the string that begins here. An unterminated one is for the parser to report.

@@ -101,11 +101,14 @@ fn usual_cost(options: &[Choice<'_>]) -> Option<Dollars> {
 }
 
 impl Choice<'_> {
-    /// By tier, then by score; equals in the order of the configuration.
+    /// By tier, then by score; equals in the order of the configuration. An unknown price is not free: whoever has one
+    /// comes after all that have a price.
     fn order(&self, other: &Self) -> Ordering {
         let (mine, theirs) = (self.candidate, other.candidate);
+        let by_price = || mine.price.is_none().cmp(&theirs.price.is_none());
         let by_score = || self.score.0.total_cmp(&other.score.0);
-        mine.tier.cmp(&theirs.tier).then_with(by_score).then_with(|| mine.endpoint.cmp(&theirs.endpoint))
+        let by_position = || mine.endpoint.cmp(&theirs.endpoint);
+        mine.tier.cmp(&theirs.tier).then_with(by_price).then_with(by_score).then_with(by_position)
     }
 
     fn entry(&self, admission: Admission, usual: Option<Dollars>, view: &View<'_>, request: &Request) -> Entry {
@@ -124,6 +127,7 @@ impl Choice<'_> {
             expected_output: Tokens::from_estimate(output),
             admission,
             exploration: Dollars(extra),
+            is_priced: self.candidate.price.is_some(),
         }
     }
 
@@ -168,7 +172,7 @@ fn lead_with_one_of_the_best(entries: &mut [Entry], view: &View<'_>, rng: &mut i
     let peers = entries.iter().take_while(|entry| entry.tier == tier);
     let Some(best) = peers.clone().find(|entry| affordable(entry)) else { return };
     let bound = best.score.0 * (1.0 + view.objective.spread.0);
-    let as_good = |entry: &Entry| entry.score.0 <= bound && affordable(entry);
+    let as_good = |entry: &Entry| entry.score.0 <= bound && entry.is_priced == best.is_priced && affordable(entry);
     let count = peers.clone().filter(|entry| as_good(entry)).count();
     let pick = rng.random_range(0..count.max(1));
     let position = peers.enumerate().filter(|(_, entry)| as_good(entry)).map(|(position, _)| position).nth(pick);

@@ -33,7 +33,7 @@ pub struct Candidate<'a> {
     pub endpoint: EndpointIx,
     /// Lower tiers are tried first.
     pub tier: usize,
-    /// What it charges; `None` counts as free of charge.
+    /// What it charges; `None` when unknown.
     pub price: Option<&'a Price>,
     /// Ranks it behind its true cost.
     pub handicap: Handicap,
@@ -83,6 +83,8 @@ pub struct Entry {
     pub admission: Admission,
     /// What it costs more than the best that is well known, if it is tried because little is known of it.
     pub exploration: Dollars,
+    /// Whether its price is known. Without one its score lacks the bill, and it comes last in its tier.
+    pub is_priced: bool,
 }
 
 /// As what a call is sent.

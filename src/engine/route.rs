@@ -53,6 +53,11 @@ impl RouteState {
         }
     }
 
+    /// Takes the budget of a new policy; what was spent stays spent.
+    pub const fn adjust(&mut self, retry: &RetryPolicy) {
+        self.retry = *retry;
+    }
+
     /// What is known as of `now`.
     pub fn read(&self, now: Timestamp) -> RouteReading {
         let share = fade(now.since(self.spent_at), SPENDING_MEMORY);

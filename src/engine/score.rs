@@ -183,7 +183,7 @@ fn shrunk(weight: f64, mean: f64, prior: f64) -> f64 {
     (weight * mean + PRIOR_WEIGHT * prior) / (weight + PRIOR_WEIGHT)
 }
 
-/// Whoever may serve without a price is the policy's choice; here it costs nothing.
+/// An unknown price cannot be summed; the order of candidates accounts for it.
 fn bill(candidate: &Candidate<'_>, usage: &Usage) -> Dollars {
     candidate.price.map_or(PicoUsd::ZERO, |price| price.bill(usage)).as_dollars()
 }

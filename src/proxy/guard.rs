@@ -11,7 +11,7 @@ use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::{AttemptResult, Waste};
 use crate::runtime;
 use crate::state::{Seat, Snapshot, Ticket};
-use crate::units::{PicoUsd, Timestamp, Tokens};
+use crate::units::{Dollars, PicoUsd, Timestamp, Tokens};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub(super) struct Guard {
     prompt: Tokens,
     sent_at: Timestamp,
     in_flight_at_send: u32,
+    exploration: Dollars,
     first_token: Option<Duration>,
     reported: Option<Usage>,
     output_estimate: Tokens,
@@ -90,6 +91,7 @@ impl Guard {
             prompt,
             sent_at: now,
             in_flight_at_send,
+            exploration: entry.exploration,
             first_token: None,
             reported: None,
             output_estimate: Tokens::ZERO,
@@ -220,9 +222,13 @@ impl Guard {
             let span = now.since(self.sent_at).saturating_sub(first_token);
             self.seat().metrics.observe_pace(usage.output, span);
         }
-        if self.mode != Mode::Embedding && self.reported.is_some() {
-            self.snapshot.routes[self.route].with(|route| route.observe_output(usage.output, now));
-        }
+        let bill = self.price().map_or(Dollars(0.0), |price| price.bill(usage).as_dollars());
+        self.snapshot.routes[self.route].with(|route| {
+            route.spent(bill, self.exploration, now);
+            if self.mode != Mode::Embedding && self.reported.is_some() {
+                route.observe_output(usage.output, now);
+            }
+        });
     }
 
     fn price(&self) -> Option<&Price> {

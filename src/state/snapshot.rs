@@ -113,7 +113,9 @@ impl Snapshot {
         let routes = model.routes.map(|route| {
             // Implied routes share a name; what they serve tells them apart.
             let name = format!("{}\n{}", route.name, route.models.first().map_or("", String::as_str));
-            cells.routes.resolve(&name, now, || RouteCell::new(&route.retry))
+            let cell = cells.routes.resolve(&name, now, || RouteCell::new(&route.retry));
+            cell.with(|state| state.adjust(&route.retry));
+            cell
         });
         drop(cells);
         let tenants = Tenants::new(&model.tenants);

@@ -155,3 +155,13 @@ fn a_slow_endpoint_that_is_nearly_forgotten_is_tried_by_two_at_a_time() {
     let busy = plan(&slow(2), &objective(), &request(500), 1, now);
     assert_eq!((order(&busy), busy.rejected), (vec![1], vec![(EndpointIx::at(0), Reason::Stale)]));
 }
+
+#[test]
+fn an_unknown_price_is_not_free() {
+    let mut benches = cheap_and_dear();
+    benches[0].price = None;
+    let wide = Objective { spread: Share(10.0), ..objective() };
+    for seed in 0..20 {
+        assert_eq!(order(&plan(&benches, &wide, &request(500), seed, NOW)), [1, 0]);
+    }
+}

@@ -71,7 +71,7 @@ pub(super) fn known(first_token: f64, answers: u32, now: Timestamp) -> EndpointS
 pub(super) struct Bench {
     pub(super) state: EndpointState,
     pub(super) ledger: Ledger,
-    pub(super) price: Price,
+    pub(super) price: Option<Price>,
     pub(super) tier: usize,
     pub(super) context: Option<Tokens>,
     pub(super) capabilities: Capabilities,
@@ -82,7 +82,7 @@ impl Bench {
         Self {
             state,
             ledger: Ledger::new(&Limits::default()),
-            price,
+            price: Some(price),
             tier: 0,
             context: None,
             capabilities: Capabilities::NONE,
@@ -93,7 +93,7 @@ impl Bench {
         Candidate {
             endpoint: EndpointIx::at(position),
             tier: self.tier,
-            price: Some(&self.price),
+            price: self.price.as_ref(),
             handicap: Handicap::None,
             context: self.context,
             max_output: None,

@@ -67,9 +67,9 @@ proptest! {
         };
         let before = rank(&benches);
         let mut cheaper = benches;
-        let old = cheaper[pick].price.clone();
+        let old = cheaper[pick].price.clone().unwrap();
         let less = |price: PricePerMtok| PricePerMtok(crate::units::round_to_u64(crate::units::count_to_f64(price.0) * cut));
-        cheaper[pick].price = Price { input: less(old.input), output: less(old.output), ..old };
+        cheaper[pick].price = Some(Price { input: less(old.input), output: less(old.output), ..old });
         prop_assert!(rank(&cheaper) <= before);
     }
 
