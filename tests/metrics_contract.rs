@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test says what it needs by failing")]
 
+#[path = "support/files.rs"]
+mod files;
 #[path = "support/selectors.rs"]
 mod selectors;
 #[path = "support/tools.rs"]
@@ -21,8 +23,8 @@ use faregate::engine::Usage;
 use faregate::ids::EndpointId;
 use faregate::observe::{AttemptResult, EndpointState, Metrics, Outcome, PriceKind, QuotaKind, Waste};
 use faregate::units::{Dollars, PicoUsd, PricePerMtok, Share, Tokens};
+use files::project;
 use selectors::{Selector, selectors};
-use tools::project;
 
 /// Every metric with its labels. Renaming one breaks somebody's dashboard; adding one belongs here, in the README and
 /// in the place that records it.

@@ -7,6 +7,8 @@
 
 #[path = "support/daemon.rs"]
 mod daemon;
+#[path = "support/files.rs"]
+mod files;
 #[path = "support/refusals.rs"]
 mod refusals;
 #[path = "support/tools.rs"]
@@ -19,8 +21,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use daemon::{Daemon, address_in};
+use files::project;
 use tempfile::TempDir;
-use tools::project;
 
 /// Everything a suite talks to. Ends when dropped.
 struct Stage {

@@ -264,15 +264,16 @@ fn needs(fields: &Fields<'_>, content: &str) -> Capabilities {
 fn prompt_estimate(kind: Kind, content: &str, needs: Capabilities) -> Tokens {
     match kind {
         Kind::Chat if needs.covers(Capabilities::VISION) => estimate_with_images(content),
-        Kind::Chat => prompt_tokens(content),
-        // Token ids, rather than text.
-        Kind::Completion | Kind::Embedding
-            if content.bytes().find(|byte| !b"[ \n\t\r".contains(byte)).is_some_and(|b| b.is_ascii_digit()) =>
-        {
+        Kind::Completion | Kind::Embedding if is_token_ids(content) => {
             Tokens(len_to_u64(memchr::memchr_iter(b',', content.as_bytes()).count()) + 1)
         }
-        Kind::Completion | Kind::Embedding => prompt_tokens(content),
+        Kind::Chat | Kind::Completion | Kind::Embedding => prompt_tokens(content),
     }
+}
+
+/// Whether a prompt is an array of token ids rather than text.
+fn is_token_ids(content: &str) -> bool {
+    content.bytes().find(|byte| !b"[ \n\t\r".contains(byte)).is_some_and(|byte| byte.is_ascii_digit())
 }
 
 /// Images inside the body are counted as such, not by the length of their base64.

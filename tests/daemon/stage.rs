@@ -1,5 +1,6 @@
 //! A daemon in this process, its files, and simulated providers on loopback.
 
+use std::fmt::Write;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -49,11 +50,13 @@ impl Stage {
             };
             let provider = Provider::new(profile, 1);
             let listening = Arc::clone(&provider).listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
-            config += &format!(
+            write!(
+                config,
                 "[upstreams.p{number}]\ndialect = \"openai\"\nbase_url = \"http://{}/v1\"\nkeys = []\n\
                  [upstreams.p{number}.models.m]\nprice = {{ input = \"1 USD\", output = \"2 USD\" }}\n",
                 listening.addr
-            );
+            )
+            .unwrap();
             providers.push((provider, Some(listening)));
         }
         let folder = tempfile::tempdir().unwrap();

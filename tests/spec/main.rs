@@ -1,4 +1,12 @@
 //! What the data plane promises, by behaviour: the real one, on in-memory pipes, in virtual time.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what it needs by failing"
+)]
+#![expect(clippy::float_cmp, reason = "counters hold whole numbers")]
+
 mod failover;
 mod rig;

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Where `tool` is, or `None` after saying that `what` is skipped. With `FAREGATE_REQUIRE_TOOLS=1` absence fails the
 /// test, so that a build that should check everything cannot pass by checking nothing.
@@ -24,9 +24,4 @@ pub(crate) fn missing(why: &str, what: &str) {
     // Not eprintln!, which the test harness swallows when the test passes.
     let mut stderr = std::io::stderr();
     writeln!(stderr, "SKIPPED: {what}: {why}").ok();
-}
-
-/// A path in the project.
-pub(crate) fn project(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

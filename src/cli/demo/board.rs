@@ -28,7 +28,8 @@ struct Price {
     output: f64,
 }
 
-const HEADING: &str = "provider    USD/Mtok in/out   first token   quota left   in flight   share   state";
+/// Rows stay below 80 columns: one that wrapped would spoil the redrawing.
+const HEADING: &str = "provider   USD/Mtok in/out  first token  quota left  running  share  state";
 
 impl Board {
     /// Reads the daemon's reply.
@@ -52,7 +53,7 @@ impl Endpoint {
         let quota = self.quota_remaining.map_or_else(|| "-".to_owned(), percent);
         let share = percent(count_to_f64(self.requests) / count_to_f64(of_requests.max(1)));
         format!(
-            "{:<10}  {price:>15}   {:>11}   {quota:>10}   {:>9}   {share:>5}   {}",
+            "{:<10} {price:>15}  {:>11}  {quota:>10}  {:>7}  {share:>5}  {}",
             self.upstream,
             super::latency::millis(first_token),
             self.in_flight,
@@ -81,10 +82,11 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "provider    USD/Mtok in/out   first token   quota left   in flight   share   state",
-                "comet          3.00 / 12.00        181 ms         50 %           2    75 %   closed",
-                "house                     -             -            -           0    25 %   open",
+                "provider   USD/Mtok in/out  first token  quota left  running  share  state",
+                "comet         3.00 / 12.00       181 ms        50 %        2   75 %  closed",
+                "house                    -            -           -        0   25 %  open",
             ]
         );
+        assert!(lines.iter().all(|line| line.len() < 80));
     }
 }

@@ -86,33 +86,36 @@ impl Course<'_> {
         let in_flight = len_to_u64(self.ends.len());
         let fault = self.offer.schedule.fault(request.at, &mut rng);
         let answer = self.offer.profile.draw(request.prompt, Some(request.max_tokens), in_flight, &mut rng);
-        let answer = match fault {
-            None => answer,
-            Some(Fault::Slow(factor)) => answer.slowed(*factor),
-            Some(Fault::KeepAliveComments(count, interval)) => {
-                let signs = interval.mul_f64(count_to_f64(*count));
-                Answer { first_token: answer.first_token + signs, ..answer }
-            }
-            Some(
-                Fault::Outage
-                | Fault::Reset
-                | Fault::Reply(_)
-                | Fault::HangBeforeHead
-                | Fault::HangBeforeFirstToken
-                | Fault::CutBeforeContent
-                | Fault::CutAfter(_)
-                | Fault::ErrorEventFirst
-                | Fault::ErrorEventAfter(_)
-                | Fault::ErrorIn200
-                | Fault::GarbageJson,
-            ) => return Ending::Lost,
-        };
+        let Some(answer) = under(fault, answer) else { return Ending::Lost };
         let now = Timestamp::after_start(request.at);
         if self.window.admit(answer.prompt + answer.output, in_flight, now).is_err() {
             return Ending::Refused;
         }
         self.ends.push(Reverse(request.at + answer.total()));
         Ending::Answered(answer)
+    }
+}
+
+/// What a fault leaves of an answer.
+fn under(fault: Option<&Fault>, answer: Answer) -> Option<Answer> {
+    let Some(fault) = fault else { return Some(answer) };
+    match fault {
+        Fault::Slow(factor) => Some(answer.slowed(*factor)),
+        Fault::KeepAliveComments(count, interval) => {
+            let signs = interval.mul_f64(count_to_f64(*count));
+            Some(Answer { first_token: answer.first_token + signs, ..answer })
+        }
+        Fault::Outage
+        | Fault::Reset
+        | Fault::Reply(_)
+        | Fault::HangBeforeHead
+        | Fault::HangBeforeFirstToken
+        | Fault::CutBeforeContent
+        | Fault::CutAfter(_)
+        | Fault::ErrorEventFirst
+        | Fault::ErrorEventAfter(_)
+        | Fault::ErrorIn200
+        | Fault::GarbageJson => None,
     }
 }
 

@@ -25,6 +25,8 @@ use crate::runtime;
 use crate::simulated::{Listening, Provider};
 use crate::units::{PicoUsd, Timestamp};
 
+/// Where `serve` listens unless told otherwise: what an application uses once the demonstration is gone.
+const USUAL: ([u8; 4], u16) = ([127, 0, 0, 1], 3273);
 const ANYWHERE: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
 /// Everything that takes part.
@@ -104,6 +106,8 @@ impl<W: Write> Stage<W> {
         let mut asking: JoinSet<Seen> = JoinSet::new();
         let mut ticks = interval(self.screen.pace());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        // The first tick comes at once, and there is nothing to see yet.
+        ticks.tick().await;
         let mut interrupted = pin!(tokio::signal::ctrl_c());
         let turns = self.market.turns.clone();
         let (mut sent, mut told) = (0, 0);
@@ -166,7 +170,7 @@ impl<W: Write> Stage<W> {
             cost: billed.fold(PicoUsd::ZERO, |sum, bill| sum + bill),
             alone: self.market.offers.iter().map(|offer| replay::alone(offer, sent, self.args.seed)).collect(),
             target: self.target,
-            data: self.running.data,
+            data: if self.args.hold { self.running.data } else { SocketAddr::from(USUAL) },
         }
     }
 

@@ -21,6 +21,7 @@ pub(super) struct Outcome {
     pub(super) alone: Vec<Alone>,
     /// A first token after this is late.
     pub(super) target: Duration,
+    /// Where applications find the data plane.
     pub(super) data: SocketAddr,
 }
 
