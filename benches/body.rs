@@ -14,7 +14,12 @@ fn chat(text: &str) -> Bytes {
 
 fn body(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("body");
-    let texts = [("latin", "The quick brown fox says \"hello\".\n"), ("cjk", "价格随时变化，额度与时延也是。")];
+    let texts = [
+        ("latin", "It was a bright cold day in April, and nobody had yet asked the router what a token costs.\n"),
+        ("cjk", "价格随时变化，额度与时延也是。没有人能在昨天知道今天哪一家最便宜，哪一家最快。\n"),
+        // The worst for a parser of strings: an escape in every eight bytes.
+        ("code", "say(\"hi\");\n\tif x {\n"),
+    ];
     for (name, text) in texts {
         let body = chat(text);
         group.throughput(Throughput::Bytes(body.len().try_into().unwrap()));

@@ -201,19 +201,21 @@ pub fn len_to_u64(len: usize) -> u64 {
 }
 
 /// The nearest whole number to a float; negative and NaN become zero, too large saturates.
+///
+/// Not by `round`, which without SSE 4.1 is a call.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a float-to-int `as` saturates, and the range is stated in the name's contract"
 )]
 pub fn round_to_u64(value: f64) -> u64 {
-    value.round().max(0.0) as u64
+    (value + 0.5) as u64
 }
 
 /// Seconds as a duration; negative and NaN become zero, and the result is at most 100 years.
 pub fn seconds(value: f64) -> Duration {
-    const CENTURY: f64 = 3.2e9;
-    Duration::from_secs_f64(if value > 0.0 { value.min(CENTURY) } else { 0.0 })
+    const CENTURY: u64 = 3_200_000_000_000_000_000;
+    Duration::from_nanos(round_to_u64(value * 1e9).min(CENTURY))
 }
 
 fn duration_nanos(span: Duration) -> u64 {

@@ -29,7 +29,7 @@ const PURE: [Layer; 4] = [
     Layer {
         modules: &["dialect"],
         uses: &["units", "ids", "engine"],
-        crates: &["bytes", "http", "httpdate", "jiff", "memchr", "serde", "serde_json", "thiserror"],
+        crates: &["bytes", "http", "httpdate", "jiff", "memchr", "serde", "serde_json", "simdutf8", "thiserror"],
     },
     Layer {
         modules: &["policy"],

@@ -5,11 +5,11 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::str::Utf8Error;
 
 use memchr::{memchr2, memmem};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use simdutf8::compat::{Utf8Error, from_utf8};
 
 use super::estimate::prompt_tokens;
 use super::splice::{SplicePoints, UsagePoint};
@@ -152,7 +152,7 @@ fn even_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>
 
 /// Reads the head of `body`.
 pub fn read_head(kind: Kind, body: &[u8]) -> Result<Head<'_>, BodyError> {
-    let text = std::str::from_utf8(body).map_err(BodyError::NotUtf8)?;
+    let text = from_utf8(body).map_err(BodyError::NotUtf8)?;
     // `serde` would take an array for a struct, field by field.
     let open = text.find(|c: char| !c.is_ascii_whitespace()).ok_or(BodyError::NotObject)?;
     if text.as_bytes().get(open) != Some(&b'{') {

@@ -3,7 +3,6 @@
 //! Pure: the same view, request, moment and seed give the same plan. One draw of the random generator spreads the
 //! traffic over those that are as good as the best; no coin is tossed to explore, as what is forgotten is tried again.
 
-use std::cmp::Ordering;
 use std::time::Duration;
 
 use rand::RngExt as _;
@@ -19,14 +18,16 @@ use crate::units::{Dollars, Timestamp, Tokens, seconds};
 const KNOWN: f64 = 8.0;
 /// What is waited for, as a multiple of what is expected.
 const PATIENCE: f64 = 5.0;
-const LEAST_FIRST_TOKEN: Duration = Duration::from_secs(2);
-const LEAST_ANSWER: Duration = Duration::from_secs(8);
+/// Seconds.
+const LEAST_FIRST_TOKEN: f64 = 2.0;
+/// Seconds.
+const LEAST_ANSWER: f64 = 8.0;
 /// When to ask again if a probe is out and nothing else is known.
 const PROBE_ANSWER: Duration = Duration::from_secs(1);
 
 /// Whom to try for `request`, and in which order.
 pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl rand::Rng) -> Plan {
-    let pool = Pool::of(view.candidates);
+    let pool = Pool::of(view, request.mode);
     let lengths = lengths(view, request);
     let mut options = Vec::with_capacity(view.candidates.len());
     let mut plan = Plan::default();
@@ -38,7 +39,7 @@ pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl
         } else {
             let forecast = Forecast::of(candidate, view, request, &pool);
             let eligibility = eligibility(candidate, &forecast, pool.first_token(), now);
-            options.push(Choice { candidate, forecast, score: forecast.terms.total(), eligibility });
+            options.push(Choice::new(candidate, forecast, eligibility));
         }
     }
     let mut admitted = admit(&options, &mut plan.rejected);
@@ -48,7 +49,7 @@ pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl
         return plan;
     }
     // References are sorted, as entries are ten times as large.
-    admitted.sort_unstable_by(|(a, _), (b, _)| a.order(b));
+    admitted.sort_unstable_by_key(|(option, _)| option.rank);
     let usual = usual_cost(&options);
     plan.entries.extend(admitted.iter().map(|(option, admission)| option.entry(*admission, usual, view, request)));
     lead_with_one_of_the_best(&mut plan.entries, view, rng);
@@ -64,7 +65,12 @@ struct Choice<'a> {
     forecast: Forecast,
     score: Dollars,
     eligibility: Eligibility,
+    rank: Rank,
 }
+
+/// The order of candidates: by tier, then by score; equals in the order of the configuration. An unknown price is not
+/// free: whoever has one comes after all that have a price.
+type Rank = (usize, bool, u64, EndpointIx);
 
 /// Lengths are taken strictly where that leaves anyone, well or not: what is down is no reason to be refused elsewhere.
 fn lengths(view: &View<'_>, request: &Request) -> Lengths {
@@ -96,19 +102,16 @@ fn usual_cost(options: &[Choice<'_>]) -> Option<Dollars> {
     options
         .iter()
         .filter(|option| matches!(option.eligibility, Eligibility::Yes(_)) && !is_stale(option.candidate))
-        .min_by(|a, b| a.order(b))
+        .min_by_key(|option| option.rank)
         .map(|option| option.forecast.terms.usd)
 }
 
-impl Choice<'_> {
-    /// By tier, then by score; equals in the order of the configuration. An unknown price is not free: whoever has one
-    /// comes after all that have a price.
-    fn order(&self, other: &Self) -> Ordering {
-        let (mine, theirs) = (self.candidate, other.candidate);
-        let by_price = || mine.price.is_none().cmp(&theirs.price.is_none());
-        let by_score = || self.score.0.total_cmp(&other.score.0);
-        let by_position = || mine.endpoint.cmp(&theirs.endpoint);
-        mine.tier.cmp(&theirs.tier).then_with(by_price).then_with(by_score).then_with(by_position)
+impl<'a> Choice<'a> {
+    fn new(candidate: &'a Candidate<'a>, forecast: Forecast, eligibility: Eligibility) -> Self {
+        let score = forecast.terms.total();
+        // No score is negative, and the bits of such floats sort as they do; adding zero turns -0 into 0.
+        let rank = (candidate.tier, candidate.price.is_none(), (score.0 + 0.0).to_bits(), candidate.endpoint);
+        Self { candidate, forecast, score, eligibility, rank }
     }
 
     fn entry(&self, admission: Admission, usual: Option<Dollars>, view: &View<'_>, request: &Request) -> Entry {
@@ -153,8 +156,8 @@ impl Choice<'_> {
                 Mode::Plain | Mode::Embedding => most / 2,
             };
         }
-        let patience = seconds(PATIENCE * expected).max(least);
-        patience.saturating_mul(1 << health.timeouts).min(most)
+        let patience = (PATIENCE * expected).max(least);
+        seconds(patience * f64::from(1_u32 << health.timeouts)).min(most)
     }
 }
 

@@ -51,11 +51,13 @@ pub(super) struct Forecast {
     pub(super) output: f64,
 }
 
-/// The best latencies of a pool: what is assumed of those of whom nothing is known, so that they get their chance.
+/// What all candidates are measured by: the target, and the best latencies among them, which are assumed of those of
+/// whom nothing is known, so that they get their chance.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pool {
     first_token: f64,
     pace: f64,
+    target: Option<Deadline>,
 }
 
 impl Terms {
@@ -77,9 +79,9 @@ impl Terms {
 }
 
 impl Pool {
-    pub(super) fn of(candidates: &[Candidate<'_>]) -> Self {
+    pub(super) fn of(view: &View<'_>, mode: Mode) -> Self {
         let least = |unknown: f64, estimate: fn(&LatencyReading) -> (f64, f64)| {
-            let known = candidates.iter().map(|candidate| estimate(&candidate.health.latency));
+            let known = view.candidates.iter().map(|candidate| estimate(&candidate.health.latency));
             let least =
                 known.filter(|(weight, _)| *weight >= PRIOR_WEIGHT).map(|(_, mean)| mean).fold(f64::NAN, f64::min);
             if least.is_nan() { unknown } else { least }
@@ -87,6 +89,7 @@ impl Pool {
         Self {
             first_token: least(UNKNOWN_FIRST_TOKEN, |latency| (latency.weight, latency.mean)),
             pace: least(UNKNOWN_PACE, |latency| (latency.pace_weight, latency.pace)),
+            target: Deadline::of(view.objective, mode),
         }
     }
 
@@ -103,17 +106,18 @@ impl Forecast {
         let output = expected_output(candidate, view, request);
         let first_token = first_token(latency, in_flight, request.prompt.as_f64(), pool);
         let pace = shrunk(latency.pace_weight, latency.pace, pool.pace);
-        let free = 1.0 - (latency.rate * latency.per_in_flight).min(MAX_LOAD);
+        let crowding = 1.0 / (1.0 - (latency.rate * latency.per_in_flight).min(MAX_LOAD));
         let objective = view.objective;
         let whole = first_token + output * pace;
-        let target = Target::of(objective, request.mode, first_token, whole, latency.log_spread);
+        let mean = if request.mode == Mode::Stream { first_token } else { whole };
+        let target = Target::new(pool.target, mean, latency.log_spread);
         let usage = Usage { input: request.prompt, output: Tokens::from_estimate(output), ..Usage::default() };
         let usd = bill(candidate, &usage);
         let late = target.late();
         let terms = Terms {
             usd,
-            latency: objective.value_of_second * (whole / free),
-            late: objective.late_cost * (late * (1.0 / free).min(MAX_LATE_TOLL)),
+            latency: objective.value_of_second * (whole * crowding),
+            late: objective.late_cost * (late * crowding.min(MAX_LATE_TOLL)),
             risk: risk(candidate, objective, request.prompt, &target, late),
             handicap: match candidate.handicap {
                 Handicap::None => Dollars::default(),
@@ -125,38 +129,59 @@ impl Forecast {
     }
 }
 
-/// When an answer is late, and how its time is spread.
+/// When an answer is late, and its logarithm.
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    seconds: f64,
+    log: f64,
+}
+
+/// An answer's deadline, if it has one, and how its time is spread: log-normally.
 struct Target {
-    seconds: Option<f64>,
+    deadline: Option<Deadline>,
     log_mean: f64,
-    log_spread: f64,
+    per_log_spread: f64,
+}
+
+impl Deadline {
+    fn of(objective: &Objective, mode: Mode) -> Option<Self> {
+        let target = match mode {
+            Mode::Stream => Some(objective.target_first_token),
+            Mode::Plain | Mode::Embedding => objective.target_answer,
+        };
+        target.map(|target| Self { seconds: target.as_secs_f64(), log: target.as_secs_f64().ln() })
+    }
 }
 
 impl Target {
-    fn of(objective: &Objective, mode: Mode, first_token: f64, whole: f64, log_spread: f64) -> Self {
-        let (target, mean) = match mode {
-            Mode::Stream => (Some(objective.target_first_token), first_token),
-            Mode::Plain | Mode::Embedding => (objective.target_answer, whole),
-        };
-        let seconds = target.map(|target| target.as_secs_f64());
-        Self { seconds, log_mean: mean.ln() - log_spread * log_spread / 2.0, log_spread }
+    fn new(deadline: Option<Deadline>, mean: f64, log_spread: f64) -> Self {
+        Self { deadline, log_mean: mean.ln() - log_spread * log_spread / 2.0, per_log_spread: 1.0 / log_spread }
     }
 
+    /// The chance of missing the target.
     fn late(&self) -> f64 {
-        self.late_after_losing(0.0)
+        self.deadline.map_or(0.0, |deadline| self.beyond(deadline.log))
     }
 
-    /// The chance of missing the target once `lost` seconds are gone.
+    /// The same once `lost` seconds are gone.
     fn late_after_losing(&self, lost: f64) -> f64 {
-        let Some(target) = self.seconds else { return 0.0 };
-        let left = target - lost;
-        if left <= SOONEST { 1.0 } else { normal_tail((left.ln() - self.log_mean) / self.log_spread) }
+        let Some(deadline) = self.deadline else { return 0.0 };
+        let left = deadline.seconds - lost;
+        if left <= SOONEST { 1.0 } else { self.beyond(left.ln()) }
+    }
+
+    fn beyond(&self, log: f64) -> f64 {
+        normal_tail((log - self.log_mean) * self.per_log_spread)
     }
 }
 
-/// The chance that a standard normal variable exceeds `z`, within 0.0002 (a logistic with a cubic argument).
+/// The chance that a standard normal variable exceeds `z`, within 0.0003 and without an exponential (Abramowitz and
+/// Stegun, Handbook of Mathematical Functions, 7.1.27).
 fn normal_tail(z: f64) -> f64 {
-    1.0 / (1.0 + (z * (1.5976 + 0.070_56 * z * z)).exp())
+    let x = z.abs() * std::f64::consts::FRAC_1_SQRT_2;
+    let series = 1.0 + x * (0.278_393 + x * (0.230_389 + x * (0.000_972 + x * 0.078_108)));
+    let tail = 0.5 / (series * series * series * series);
+    if z < 0.0 { 1.0 - tail } else { tail }
 }
 
 fn expected_output(candidate: &Candidate<'_>, view: &View<'_>, request: &Request) -> f64 {
@@ -193,7 +218,11 @@ fn risk(candidate: &Candidate<'_>, objective: &Objective, prompt: Tokens, target
     let outcome = &candidate.health.reliability;
     let odds = (1.0 - outcome.success).max(0.0) / outcome.success.max(1e-3);
     let later = (target.late_after_losing(outcome.failure_time) - late).max(0.0);
-    let billed = bill(candidate, &Usage { input: prompt, ..Usage::default() }) * outcome.billed;
+    let billed = if outcome.billed > 0.0 {
+        bill(candidate, &Usage { input: prompt, ..Usage::default() }) * outcome.billed
+    } else {
+        Dollars::default()
+    };
     let failing = objective.value_of_second * outcome.failure_time
         + objective.late_cost * later
         + billed
@@ -214,17 +243,17 @@ mod tests {
 
     #[test]
     fn a_target_that_has_passed_is_missed_for_certain() {
-        let target = Target { seconds: Some(1.0), log_mean: 0.1_f64.ln(), log_spread: 0.5 };
+        let deadline = Some(Deadline { seconds: 1.0, log: 0.0 });
+        let target = Target::new(deadline, 0.1, 0.5);
         assert!(target.late() < 0.01);
         assert!((target.late_after_losing(0.995) - 1.0).abs() < 1e-12);
-        let none = Target { seconds: None, ..target };
-        assert!(none.late_after_losing(9.0).abs() < 1e-12);
+        assert!(Target::new(None, 0.1, 0.5).late_after_losing(9.0).abs() < 1e-12);
     }
 
     #[test]
     fn more_in_flight_than_ever_seen_is_expected_to_be_slow() {
         let latency = LatencyReading { weight: 10.0, mean: 0.2, known_in_flight: 3.0, ..LatencyReading::default() };
-        let pool = Pool { first_token: 0.2, pace: 0.01 };
+        let pool = Pool { first_token: 0.2, pace: 0.01, target: None };
         let at = |in_flight: f64| first_token(&latency, in_flight, 100.0, &pool);
         assert!((at(0.0) - 0.2).abs() < 1e-9 && (at(3.0) - 0.2).abs() < 1e-9);
         assert!(at(7.0) > 0.7, "{}", at(7.0));
