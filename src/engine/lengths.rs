@@ -12,7 +12,7 @@ const MAX_WEIGHT: f64 = 100.0;
 /// What the more general mean counts as, in samples.
 const PRIOR_WEIGHT: f64 = 4.0;
 /// Tokens of an answer of which nothing is known.
-pub(super) const PRIOR_OUTPUT: f64 = 150.0;
+const PRIOR_OUTPUT: f64 = 150.0;
 
 /// Decayed output lengths.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,6 +20,23 @@ pub(super) struct Lengths {
     weight: f64,
     sum: f64,
     at: Timestamp,
+}
+
+/// What is known more generally.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Typical {
+    /// The mean so far.
+    mean: f64,
+    /// The same, while it is young shrunk to a constant.
+    expected: f64,
+}
+
+impl Typical {
+    /// What to expect of one of whose answers `own` are known. Only how it differs is scaled by what is expected: one
+    /// that has given all the answers so far differs from nobody, nor does a newcomer.
+    pub(super) fn at(self, own: &Lengths) -> f64 {
+        self.expected * own.shrunk_to(self.mean) / self.mean
+    }
 }
 
 impl Lengths {
@@ -38,8 +55,13 @@ impl Lengths {
         self
     }
 
-    /// The mean, shrunk to `prior`.
-    pub(super) fn shrunk_to(&self, prior: f64) -> f64 {
+    /// What is typical of all of these.
+    pub(super) fn typical(&self) -> Typical {
+        let mean = if self.weight > 0.0 { (self.sum / self.weight).max(1.0) } else { PRIOR_OUTPUT };
+        Typical { mean, expected: self.shrunk_to(PRIOR_OUTPUT) }
+    }
+
+    fn shrunk_to(&self, prior: f64) -> f64 {
         (self.sum + PRIOR_WEIGHT * prior) / (self.weight + PRIOR_WEIGHT)
     }
 
@@ -57,15 +79,37 @@ mod tests {
 
     #[test]
     fn few_lengths_lean_on_the_prior_and_many_do_not() {
+        let expected = |lengths: &Lengths| lengths.typical().at(&Lengths::default());
         let mut lengths = Lengths::default();
-        assert!((lengths.shrunk_to(PRIOR_OUTPUT) - PRIOR_OUTPUT).abs() < 1e-9);
+        assert!((expected(&lengths) - PRIOR_OUTPUT).abs() < 1e-9);
         lengths.observe(Tokens(1_150), Timestamp::START);
-        assert!((lengths.shrunk_to(PRIOR_OUTPUT) - 350.0).abs() < 1e-9);
+        assert!((expected(&lengths) - 350.0).abs() < 1e-9);
         for _ in 0..200 {
             lengths.observe(Tokens(1_150), Timestamp::START);
         }
-        assert!(lengths.shrunk_to(PRIOR_OUTPUT) > 1_100.0);
+        assert!(expected(&lengths) > 1_100.0);
         let later = Timestamp::START + Duration::from_hours(3);
-        assert!((lengths.read(later).shrunk_to(PRIOR_OUTPUT) - PRIOR_OUTPUT).abs() < 1.0);
+        assert!((expected(&lengths.read(later)) - PRIOR_OUTPUT).abs() < 1.0);
+    }
+
+    #[test]
+    fn one_that_gave_all_the_answers_so_far_is_expected_to_be_as_brief_as_a_newcomer() {
+        let mut own = Lengths::default();
+        for _ in 0..20 {
+            own.observe(Tokens(10), Timestamp::START);
+        }
+        let typical = own.typical();
+        assert!((typical.at(&own) - typical.at(&Lengths::default())).abs() < 1e-9);
+    }
+
+    #[test]
+    fn one_that_talks_more_than_others_is_expected_to() {
+        let (mut all, mut own) = (Lengths::default(), Lengths::default());
+        for _ in 0..50 {
+            own.observe(Tokens(300), Timestamp::START);
+            all.observe(Tokens(300), Timestamp::START);
+            all.observe(Tokens(100), Timestamp::START);
+        }
+        assert!(all.typical().at(&own) > 250.0);
     }
 }

@@ -5,7 +5,7 @@
 
 use super::features::RetryPolicy;
 use super::latency::fade;
-use super::lengths::{Lengths, PRIOR_OUTPUT};
+use super::lengths::{Lengths, Typical};
 use super::window::Window;
 use crate::units::{Dollars, Share, Timestamp, Tokens, count_to_f64, seconds};
 
@@ -30,8 +30,8 @@ pub struct RouteState {
 /// What the decision needs of it, as of one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RouteReading {
-    /// The mean length of an answer, in tokens.
-    pub(super) output: f64,
+    /// How long its answers are.
+    pub(super) output: Typical,
     /// Dollars spent lately.
     pub(super) spent: f64,
     /// Of them, what trying stale endpoints cost extra.
@@ -62,7 +62,7 @@ impl RouteState {
     pub fn read(&self, now: Timestamp) -> RouteReading {
         let share = fade(now.since(self.spent_at), SPENDING_MEMORY);
         RouteReading {
-            output: self.lengths.read(now).shrunk_to(PRIOR_OUTPUT),
+            output: self.lengths.read(now).typical(),
             spent: self.spent * share,
             explored: self.explored * share,
         }

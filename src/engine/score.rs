@@ -9,10 +9,12 @@ use super::plan::{Candidate, View};
 use super::price::Usage;
 use crate::units::{Dollars, PicoUsd, Tokens};
 
-/// Seconds to a first token, if nobody in the pool has shown one.
+/// Seconds to a first token that a newcomer is given, unless somebody in the pool is faster.
 const UNKNOWN_FIRST_TOKEN: f64 = 1.0;
-/// Seconds per output token, if nobody in the pool has shown one.
+/// Seconds per output token that a newcomer is given, unless somebody in the pool is faster.
 const UNKNOWN_PACE: f64 = 0.02;
+/// Standard deviation of the logarithm, likewise.
+const UNKNOWN_LOG_SPREAD: f64 = 0.5;
 /// What the pool's best counts as, in samples.
 const PRIOR_WEIGHT: f64 = 0.5;
 /// No first token is expected sooner, in seconds.
@@ -21,6 +23,9 @@ const SOONEST: f64 = 0.01;
 const MAX_LOAD: f64 = 0.85;
 /// Queueing makes lateness this much more likely, at most.
 const MAX_LATE_TOLL: f64 = 3.0;
+/// Nobody is believed to be more reliable: some thirty tries cannot tell, and a newcomer shall not lose to an equal for
+/// being new.
+const MOST_SURE: f64 = 0.99;
 /// The share of a failure's cost that a failure costs that fails over: a hint that two in a row may follow.
 const FAILED_OVER: f64 = 0.005;
 
@@ -55,9 +60,20 @@ pub(super) struct Forecast {
 /// whom nothing is known, so that they get their chance.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pool {
-    first_token: f64,
-    pace: f64,
+    first_token: Best,
+    pace: Best,
+    log_spread: Best,
     target: Option<Deadline>,
+}
+
+/// The best of a pool.
+#[derive(Clone, Copy, Debug)]
+struct Best {
+    /// What one that is nearly forgotten drifts back to.
+    known: f64,
+    /// What one that was never seen is given. In a pool where all are slow it has to be better than they, or a dearer
+    /// newcomer would never be asked.
+    newcomer: f64,
 }
 
 impl Terms {
@@ -82,20 +98,20 @@ impl Pool {
     pub(super) fn of(view: &View<'_>, mode: Mode) -> Self {
         let least = |unknown: f64, estimate: fn(&LatencyReading) -> (f64, f64)| {
             let known = view.candidates.iter().map(|candidate| estimate(&candidate.health.latency));
-            let least =
-                known.filter(|(weight, _)| *weight >= PRIOR_WEIGHT).map(|(_, mean)| mean).fold(f64::NAN, f64::min);
-            if least.is_nan() { unknown } else { least }
+            let known = known.filter(|(weight, _)| *weight >= PRIOR_WEIGHT).map(|(_, estimate)| estimate);
+            Best::of(known.fold(f64::NAN, f64::min), unknown)
         };
         Self {
             first_token: least(UNKNOWN_FIRST_TOKEN, |latency| (latency.weight, latency.mean)),
             pace: least(UNKNOWN_PACE, |latency| (latency.pace_weight, latency.pace)),
+            log_spread: least(UNKNOWN_LOG_SPREAD, |latency| (latency.weight, latency.log_spread)),
             target: Deadline::of(view.objective, mode),
         }
     }
 
-    /// Seconds to a first token that are assumed of a newcomer.
+    /// Seconds to a first token at the fastest.
     pub(super) const fn first_token(&self) -> f64 {
-        self.first_token
+        self.first_token.known
     }
 }
 
@@ -105,12 +121,13 @@ impl Forecast {
         let in_flight = f64::from(candidate.health.in_flight);
         let output = expected_output(candidate, view, request);
         let first_token = first_token(latency, in_flight, request.prompt.as_f64(), pool);
-        let pace = shrunk(latency.pace_weight, latency.pace, pool.pace);
+        let pace = pool.pace.shrink(latency.pace_weight, latency.pace);
         let crowding = 1.0 / (1.0 - (latency.rate * latency.per_in_flight).min(MAX_LOAD));
         let objective = view.objective;
         let whole = first_token + output * pace;
         let mean = if request.mode == Mode::Stream { first_token } else { whole };
-        let target = Target::new(pool.target, mean, latency.log_spread);
+        let log_spread = if latency.weight > 0.0 { latency.log_spread } else { pool.log_spread.newcomer };
+        let target = Target::new(pool.target, mean, log_spread);
         let usage = Usage { input: request.prompt, output: Tokens::from_estimate(output), ..Usage::default() };
         let usd = bill(candidate, &usage);
         let late = target.late();
@@ -126,6 +143,17 @@ impl Forecast {
             },
         };
         Self { terms, first_token, pace, output }
+    }
+}
+
+impl Best {
+    fn of(least: f64, unknown: f64) -> Self {
+        let known = if least.is_nan() { unknown } else { least };
+        Self { known, newcomer: known.min(unknown) }
+    }
+
+    fn shrink(self, weight: f64, mean: f64) -> f64 {
+        if weight > 0.0 { (weight * mean + PRIOR_WEIGHT * self.known) / (weight + PRIOR_WEIGHT) } else { self.newcomer }
     }
 }
 
@@ -188,7 +216,7 @@ fn expected_output(candidate: &Candidate<'_>, view: &View<'_>, request: &Request
     match request.mode {
         Mode::Embedding => 0.0,
         Mode::Stream | Mode::Plain => {
-            let expected = candidate.health.lengths.shrunk_to(view.route.output);
+            let expected = view.route.output.at(&candidate.health.lengths);
             let most = [request.max_output, candidate.max_output].into_iter().flatten().min();
             most.map_or(expected, |most| expected.min(most.as_f64()))
         }
@@ -197,15 +225,11 @@ fn expected_output(candidate: &Candidate<'_>, view: &View<'_>, request: &Request
 
 /// The more of ours are in flight than ever before, the less the past says: beyond what is known it grows as a square.
 fn first_token(latency: &LatencyReading, in_flight: f64, prompt: f64, pool: &Pool) -> f64 {
-    let level = shrunk(latency.weight, latency.mean, pool.first_token);
+    let level = pool.first_token.shrink(latency.weight, latency.mean);
     let shift = latency.per_in_flight * (in_flight - latency.mean_in_flight)
         + latency.per_prompt_token * (prompt - latency.mean_prompt);
     let slow_start = ((in_flight + 1.0) / (latency.known_in_flight + 1.0)).max(1.0);
     (level + shift).max(0.5 * level).max(SOONEST) * slow_start * slow_start
-}
-
-fn shrunk(weight: f64, mean: f64, prior: f64) -> f64 {
-    (weight * mean + PRIOR_WEIGHT * prior) / (weight + PRIOR_WEIGHT)
 }
 
 /// An unknown price cannot be summed; the order of candidates accounts for it.
@@ -216,7 +240,8 @@ fn bill(candidate: &Candidate<'_>, usage: &Usage) -> Dollars {
 /// Odds times the cost of failing: with failover, trying in the order of cost per chance of success is best.
 fn risk(candidate: &Candidate<'_>, objective: &Objective, prompt: Tokens, target: &Target, late: f64) -> Dollars {
     let outcome = &candidate.health.reliability;
-    let odds = (1.0 - outcome.success).max(0.0) / outcome.success.max(1e-3);
+    let success = outcome.success.clamp(1e-3, MOST_SURE);
+    let odds = (1.0 - success) / success;
     let later = (target.late_after_losing(outcome.failure_time) - late).max(0.0);
     let billed = if outcome.billed > 0.0 {
         bill(candidate, &Usage { input: prompt, ..Usage::default() }) * outcome.billed
@@ -253,7 +278,12 @@ mod tests {
     #[test]
     fn more_in_flight_than_ever_seen_is_expected_to_be_slow() {
         let latency = LatencyReading { weight: 10.0, mean: 0.2, known_in_flight: 3.0, ..LatencyReading::default() };
-        let pool = Pool { first_token: 0.2, pace: 0.01, target: None };
+        let pool = Pool {
+            first_token: Best::of(0.2, 1.0),
+            pace: Best::of(0.01, 0.02),
+            log_spread: Best::of(0.5, 0.5),
+            target: None,
+        };
         let at = |in_flight: f64| first_token(&latency, in_flight, 100.0, &pool);
         assert!((at(0.0) - 0.2).abs() < 1e-9 && (at(3.0) - 0.2).abs() < 1e-9);
         assert!(at(7.0) > 0.7, "{}", at(7.0));

@@ -150,8 +150,10 @@ fn letter<'a>(exchange: &Exchange, call: &'a Call, endpoint: EndpointIx) -> Lett
 }
 
 impl Failures {
-    fn note(&mut self, exchange: &mut Exchange, endpoint: EndpointIx, trouble: Trouble) {
+    fn note(&mut self, exchange: &mut Exchange, endpoint: EndpointIx, mut trouble: Trouble) {
         let Trouble { failure, retry_after, .. } = trouble;
+        let detail = exchange.conceal(trouble.detail.into());
+        trouble.detail = String::from_utf8_lossy(&detail).into_owned();
         exchange.settle(End::Failed { failure, retry_after });
         exchange.failed.push((endpoint, failure));
         let id = &exchange.snapshot.model.endpoints[endpoint].id;
@@ -203,6 +205,9 @@ fn nothing_eligible(plan: &Plan, call: &Call) -> Refusal {
             }
         }
         Some(Cause::Quota) => Refusal::RateLimited { wait },
+        Some(Cause::Unavailable) | None if plan.rejected.is_empty() => {
+            Refusal::NoEndpoint { reason: "the policy excludes every endpoint of this model".to_owned(), wait }
+        }
         Some(Cause::Unavailable) | None => {
             Refusal::NoEndpoint { reason: "no endpoint of this route may be used now".to_owned(), wait }
         }

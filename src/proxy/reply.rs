@@ -70,7 +70,7 @@ pub(super) enum Refusal {
     NoEndpoint {
         /// Why not.
         reason: String,
-        /// When one may be available again.
+        /// When one may be available again; `None`: not before the policy changes.
         wait: Option<Duration>,
     },
     /// Every endpoint's quota is used up.
@@ -208,6 +208,9 @@ impl Refusal {
     /// What tells a client, and the retrying SDK inside it, whether to come back and when.
     fn advise(&self, headers: &mut HeaderMap) {
         match self {
+            Self::NoEndpoint { wait: None, .. } => {
+                headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
+            }
             Self::RateLimited { wait } | Self::NoEndpoint { wait, .. } => {
                 let wait = wait.unwrap_or(Duration::from_secs(1)).max(Duration::from_millis(1));
                 headers.insert(

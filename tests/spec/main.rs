@@ -8,5 +8,10 @@
 )]
 #![expect(clippy::float_cmp, reason = "counters hold whole numbers")]
 
+mod access;
+mod accounting;
+mod bad_input;
 mod failover;
+mod passthrough;
 mod rig;
+mod routing;

@@ -26,28 +26,48 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-/// Hosts that exist in a test, each a simulated provider.
+/// Hosts that exist in a test.
 #[derive(Default)]
 pub(crate) struct Net {
-    hosts: Mutex<HashMap<String, Arc<Provider>>>,
+    hosts: Mutex<HashMap<String, Host>>,
+}
+
+#[derive(Clone)]
+enum Host {
+    Simulated(Arc<Provider>),
+    /// Says this to whatever it is asked, and hangs up.
+    Raw(Bytes),
 }
 
 impl Dial for Net {
     fn dial<'a>(&'a self, host: &'a str, _port: u16) -> Dialing<'a> {
         Box::pin(async move {
-            let provider = self.hosts.lock().get(host).cloned().ok_or(io::ErrorKind::ConnectionRefused)?;
+            let host = self.hosts.lock().get(host).cloned().ok_or(io::ErrorKind::ConnectionRefused)?;
             let (ours, theirs) = tokio::io::duplex(64 * 1024);
-            tokio::spawn(provider.serve_connection(theirs));
+            match host {
+                Host::Simulated(provider) => drop(tokio::spawn(provider.serve_connection(theirs))),
+                Host::Raw(reply) => drop(tokio::spawn(say(theirs, reply))),
+            }
             Ok(Box::new(ours) as faregate::proxy::dial::BoxIo)
         })
     }
 }
 
+async fn say(mut to: DuplexStream, reply: Bytes) -> io::Result<()> {
+    let mut asked = [0; 4096];
+    // The whole request, small as it is, comes in one piece.
+    if to.read(&mut asked).await? > 0 {
+        to.write_all(&reply).await?;
+    }
+    to.shutdown().await
+}
+
 /// A data plane under test.
 pub(crate) struct Rig {
     pub(crate) worker: Arc<Worker>,
-    pub(crate) net: Arc<Net>,
+    net: Arc<Net>,
     cells: Mutex<Cells>,
     log: Arc<Mutex<Vec<u8>>>,
     writer: Mutex<Option<AccessLogWriter>>,
@@ -141,7 +161,7 @@ impl Rig {
     pub(crate) fn new(config: &str, policy: &str, hosts: &[(&str, &Arc<Provider>)]) -> Self {
         let net = Arc::new(Net::default());
         for (host, provider) in hosts {
-            net.hosts.lock().insert((*host).to_owned(), Arc::clone(provider));
+            net.hosts.lock().insert((*host).to_owned(), Host::Simulated(Arc::clone(provider)));
         }
         let metrics = Arc::new(Metrics::new().unwrap());
         let cells = Mutex::new(Cells::default());
@@ -167,16 +187,26 @@ impl Rig {
         shared.commit(Arc::new(snapshot));
     }
 
+    /// Puts a host on the net that says the same to everybody and hangs up.
+    pub(crate) fn plug_raw(&self, host: &str, reply: impl Into<Bytes>) {
+        self.net.hosts.lock().insert(host.to_owned(), Host::Raw(reply.into()));
+    }
+
     /// Takes a host off the net: connections to it are refused.
     pub(crate) fn unplug(&self, host: &str) {
         self.net.hosts.lock().remove(host);
     }
 
-    /// Sends a request over a connection of its own; the body is still to be read.
-    pub(crate) async fn open(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, hyper::Error> {
+    /// A new connection.
+    pub(crate) fn connect(&self) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         tokio::spawn(listener::serve(theirs, Arc::clone(&self.worker), self.graceful.watcher()));
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(ours)).await?;
+        ours
+    }
+
+    /// Sends a request over a connection of its own; the body is still to be read.
+    pub(crate) async fn open(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, hyper::Error> {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(self.connect())).await?;
         tokio::spawn(connection);
         sender.send_request(request).await
     }
