@@ -22,6 +22,8 @@ const PATIENCE: f64 = 5.0;
 const LEAST_FIRST_TOKEN: f64 = 2.0;
 /// Seconds.
 const LEAST_ANSWER: f64 = 8.0;
+/// The difference between two estimates that is put down to chance, in standard errors of the worse one.
+const CHANCE: f64 = 0.5;
 /// When to ask again if a probe is out and nothing else is known.
 const PROBE_ANSWER: Duration = Duration::from_secs(1);
 
@@ -131,6 +133,18 @@ impl<'a> Choice<'a> {
             admission,
             exploration: Dollars(extra),
             is_priced: self.candidate.price.is_some(),
+            noise: view.objective.value_of_second * (CHANCE * self.standard_error(request.mode)),
+        }
+    }
+
+    /// Of the expected time to a first token, in seconds. A newcomer's is no estimate.
+    fn standard_error(&self, mode: Mode) -> f64 {
+        let latency = &self.candidate.health.latency;
+        match mode {
+            Mode::Stream if latency.weight > 0.0 => {
+                self.forecast.first_token * latency.log_spread / latency.weight.max(1.0).sqrt()
+            }
+            Mode::Stream | Mode::Plain | Mode::Embedding => 0.0,
         }
     }
 
@@ -168,14 +182,17 @@ const fn policy_limit(view: &View<'_>, mode: Mode) -> Duration {
     }
 }
 
-/// Moves one of those within `spread` of the best of the first tier to the front.
+/// Moves one of those within `spread` of the best of the first tier to the front, or so near that it may be by chance
+/// that it seems worse: equals would else not share, but take turns in being the lucky one.
 fn lead_with_one_of_the_best(entries: &mut [Entry], view: &View<'_>, rng: &mut impl rand::Rng) {
     let Some(tier) = entries.first().map(|entry| entry.tier) else { return };
     let affordable = |entry: &Entry| view.route.may_explore(entry.exploration, view.objective.exploration);
     let peers = entries.iter().take_while(|entry| entry.tier == tier);
     let Some(best) = peers.clone().find(|entry| affordable(entry)) else { return };
     let bound = best.score.0 * (1.0 + view.objective.spread.0);
-    let as_good = |entry: &Entry| entry.score.0 <= bound && entry.is_priced == best.is_priced && affordable(entry);
+    let as_good = |entry: &Entry| {
+        entry.score.0 - entry.noise.0 <= bound && entry.is_priced == best.is_priced && affordable(entry)
+    };
     let count = peers.clone().filter(|entry| as_good(entry)).count();
     let pick = rng.random_range(0..count.max(1));
     let position = peers.enumerate().filter(|(_, entry)| as_good(entry)).map(|(position, _)| position).nth(pick);

@@ -10,7 +10,7 @@ use crate::units::{Timestamp, Tokens};
 const MEMORY: f64 = 600.0;
 const MAX_WEIGHT: f64 = 100.0;
 /// What the more general mean counts as, in samples.
-const PRIOR_WEIGHT: f64 = 4.0;
+const PRIOR_WEIGHT: f64 = 16.0;
 /// Tokens of an answer of which nothing is known.
 const PRIOR_OUTPUT: f64 = 150.0;
 
@@ -83,11 +83,11 @@ mod tests {
         let mut lengths = Lengths::default();
         assert!((expected(&lengths) - PRIOR_OUTPUT).abs() < 1e-9);
         lengths.observe(Tokens(1_150), Timestamp::START);
-        assert!((expected(&lengths) - 350.0).abs() < 1e-9);
+        assert!((expected(&lengths) - 3_550.0 / 17.0).abs() < 1e-9);
         for _ in 0..200 {
             lengths.observe(Tokens(1_150), Timestamp::START);
         }
-        assert!(expected(&lengths) > 1_100.0);
+        assert!(expected(&lengths) > 1_000.0);
         let later = Timestamp::START + Duration::from_hours(3);
         assert!((expected(&lengths.read(later)) - PRIOR_OUTPUT).abs() < 1.0);
     }

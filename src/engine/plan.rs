@@ -85,6 +85,8 @@ pub struct Entry {
     pub exploration: Dollars,
     /// Whether its price is known. Without one its score lacks the bill, and it comes last in its tier.
     pub is_priced: bool,
+    /// What part of the score may be chance.
+    pub noise: Dollars,
 }
 
 /// As what a call is sent.

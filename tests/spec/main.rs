@@ -13,5 +13,6 @@ mod accounting;
 mod bad_input;
 mod failover;
 mod passthrough;
+mod reload;
 mod rig;
 mod routing;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use faregate::simulated::{Canned, Fault, Lognormal, Profile, Provider, Quota};
+use faregate::units::Tokens;
 use serde_json::json;
 
 use crate::rig::{Rig, chat, provider, serving, upstream};
@@ -78,6 +79,25 @@ async fn equals_share() {
     for provider in &providers {
         assert!((25..=85).contains(&provider.stats().requests), "{:?}", provider.stats());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn equals_with_good_days_and_bad_days_share_as_well() {
+    let profile = || Profile {
+        first_token: Lognormal { median: Duration::from_millis(400), sigma: 0.4 },
+        time_per_token: Duration::from_millis(10),
+        output_tokens: Lognormal { median: Tokens(100), sigma: 0.4 },
+        ..serving(&["m"])
+    };
+    let providers: Vec<_> = (0..3).map(|seed| Provider::new(profile(), seed)).collect();
+    let config: String = ["a", "b", "c"].map(|name| upstream(name, "m", "1", "1")).concat();
+    let hosts: Vec<_> = ["a", "b", "c"].into_iter().zip(&providers).collect();
+    let rig = Rig::new(&config, "", &hosts);
+
+    sent(&rig, 300).await;
+
+    let each: Vec<_> = providers.iter().map(|provider| provider.stats().requests).collect();
+    assert!(each.iter().all(|count| *count >= 30), "{each:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -260,8 +260,7 @@ fn a_quota_is_used_and_never_exceeded_however_the_provider_counts() {
 fn equals_share() {
     for seed in SEEDS {
         let mut market = Market::new(seed, vec![one(0.3, 1.0), one(0.3, 1.0), one(0.3, 1.0)]);
-        // Wider than the luck of a few samples, which would keep one out until it is forgotten.
-        market.objective.spread = Share(0.05);
+        market.objective.spread = Share(0.01);
         market.run(0.0, 120.0, 15.0);
         for seller in 0..3 {
             let share = market.share(seller, 20.0..120.0);
