@@ -3,11 +3,13 @@
 //! The files go through the very code that `serve` loads them with, so what passes here starts there (given the same
 //! environment), and what is refused there is refused here with the same words.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::policy::{Diagnostic, Format, Loaded, Severity, Sources, is_policy, load, load_policy, render};
+use serde::Serialize;
 
+use crate::policy::{Diagnostic, Loaded, Severity, Sources, is_policy, load, load_policy, render};
+
+use super::Format;
 use super::resolve::Resolved;
 
 /// Whether to print what the files come to.
@@ -38,22 +40,62 @@ pub(super) fn check(
     resolve: Resolve,
     sources: &Sources<'_>,
 ) -> CheckOutcome {
-    let mut stdout = String::new();
-    let mut exit_code = 0;
-    for file in files {
-        let loaded = load_any(file, config, sources);
-        stdout.push_str(&render(&loaded.diagnostics, format));
-        match format {
-            Format::Plain => stdout.push_str(&verdict(file, &loaded)),
-            Format::Json => {}
-        }
-        match (&loaded.model, resolve) {
-            (None, _) => exit_code = 2,
-            (Some(_), Resolve::No) => {}
-            (Some(model), Resolve::Yes) => stdout.push_str(&Resolved::new(model).written(format)),
-        }
+    let reports: Vec<_> = files.iter().map(|file| Report::of(file, config, resolve, sources)).collect();
+    let valid = reports.iter().all(|report| report.valid);
+    let stdout = match format {
+        Format::Plain => reports.iter().map(Report::plain).collect(),
+        Format::Json => json(&Checked { valid, files: &reports }),
+    };
+    CheckOutcome { stdout, exit_code: if valid { 0 } else { 2 } }
+}
+
+/// What the check came to.
+#[derive(Serialize)]
+struct Checked<'a> {
+    valid: bool,
+    files: &'a [Report],
+}
+
+/// What the check of one file came to.
+#[derive(Serialize)]
+struct Report {
+    file: PathBuf,
+    valid: bool,
+    diagnostics: Vec<Diagnostic>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved: Option<Resolved>,
+}
+
+impl Report {
+    fn of(file: &Path, config: Option<&Path>, resolve: Resolve, sources: &Sources<'_>) -> Self {
+        let Loaded { model, diagnostics, .. } = load_any(file, config, sources);
+        let resolved = match resolve {
+            Resolve::Yes => model.as_ref().map(Resolved::new),
+            Resolve::No => None,
+        };
+        Self { file: file.to_owned(), valid: model.is_some(), diagnostics, resolved }
     }
-    CheckOutcome { stdout, exit_code }
+
+    fn plain(&self) -> String {
+        let resolved = self.resolved.as_ref().map(Resolved::plain).unwrap_or_default();
+        render(&self.diagnostics) + &self.verdict() + &resolved
+    }
+
+    fn verdict(&self) -> String {
+        let count = |severity| self.diagnostics.iter().filter(|one| one.severity == severity).count();
+        let counts =
+            [(count(Severity::Error), "error"), (count(Severity::Warning), "warning"), (count(Severity::Note), "note")];
+        let some = counts.iter().filter(|(count, _)| *count > 0);
+        let parts = some.map(|(count, what)| format!("{count} {what}{}", if *count == 1 { "" } else { "s" }));
+        let parts = parts.collect::<Vec<_>>().join(", ");
+        let state = if self.valid { "ok" } else { "invalid" };
+        let file = self.file.display();
+        if parts.is_empty() { format!("{file}: {state}\n") } else { format!("{file}: {state} ({parts})\n") }
+    }
+}
+
+fn json(checked: &Checked<'_>) -> String {
+    serde_json::to_string_pretty(checked).map_or_else(|error| error.to_string(), |json| json + "\n")
 }
 
 fn load_any(file: &Path, config: Option<&Path>, sources: &Sources<'_>) -> Loaded {
@@ -62,20 +104,6 @@ fn load_any(file: &Path, config: Option<&Path>, sources: &Sources<'_>) -> Loaded
         // An unreadable file is reported by the load itself.
         Ok(_) | Err(_) => load(file, sources),
     }
-}
-
-fn verdict(file: &Path, loaded: &Loaded) -> String {
-    let mut line = format!("{}: ", file.display());
-    let count = |severity| loaded.diagnostics.iter().filter(|one: &&Diagnostic| one.severity == severity).count();
-    let counts =
-        [(count(Severity::Error), "error"), (count(Severity::Warning), "warning"), (count(Severity::Note), "note")];
-    let some = counts.iter().filter(|(count, _)| *count > 0);
-    let parts = some.map(|(count, what)| format!("{count} {what}{}", if *count == 1 { "" } else { "s" }));
-    let parts = parts.collect::<Vec<_>>().join(", ");
-    let state = if loaded.model.is_some() { "ok" } else { "invalid" };
-    let written = if parts.is_empty() { writeln!(line, "{state}") } else { writeln!(line, "{state} ({parts})") };
-    debug_assert!(written.is_ok(), "writing to a string does not fail");
-    line
 }
 
 #[cfg(test)]
@@ -157,13 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn json_is_one_object_per_line() {
+    fn json_is_one_object() {
         let files = [("f.toml", CONFIG), ("p.toml", POLICY)];
         let outcome = run(&files, "f.toml", None, Format::Json, Resolve::Yes);
-        let lines = outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
-        let lines = lines.collect::<Vec<serde_json::Value>>();
-        assert_eq!(lines[0]["severity"], "note");
-        assert_eq!(lines[1]["routes"][0]["tiers"][0][0]["endpoint"], "zhipu/glm-5.3#ZHIPU_API_KEY");
+        let said: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+        assert_eq!((&said["valid"], &said["files"][0]["file"]), (&true.into(), &"f.toml".into()));
+        assert_eq!(said["files"][0]["diagnostics"][0]["severity"], "note");
+        let first = &said["files"][0]["resolved"]["routes"][0]["tiers"][0][0];
+        assert_eq!(first["endpoint"], "zhipu/glm-5.3#ZHIPU_API_KEY");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::check::CheckOutcome;
-use crate::policy::{Format, Sources};
+use crate::policy::Sources;
 use crate::runtime;
 use crate::simulated;
 
@@ -64,18 +64,18 @@ struct CheckArgs {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How diagnostics are printed.
-    #[arg(long, value_enum, default_value_t = FormatArg::Plain)]
-    format: FormatArg,
+    #[arg(long, value_enum, default_value_t = Format::Plain)]
+    format: Format,
     /// Print what each route comes to: tiers, endpoints, prices, and what is excluded and why.
     #[arg(long)]
     resolve: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum FormatArg {
-    /// For people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people: the line, a caret, a hint.
     Plain,
-    /// For tools.
+    /// For tools: one JSON object.
     Json,
 }
 
@@ -126,13 +126,9 @@ fn provide(args: simulated::MockArgs) -> anyhow::Result<u8> {
 }
 
 fn check_files(args: &CheckArgs) -> anyhow::Result<u8> {
-    let format = match args.format {
-        FormatArg::Plain => Format::Plain,
-        FormatArg::Json => Format::Json,
-    };
     let resolve = if args.resolve { check::Resolve::Yes } else { check::Resolve::No };
     let sources = Sources { env: &environment, read: &read_file, now: runtime::wall_clock() };
-    let outcome = check::check(&args.files, args.config.as_deref(), format, resolve, &sources);
+    let outcome = check::check(&args.files, args.config.as_deref(), args.format, resolve, &sources);
     finish(&outcome)
 }
 

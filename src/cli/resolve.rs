@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::engine::Handicap;
 use crate::ids::EndpointIx;
-use crate::policy::Format;
 use crate::policy::model::{Candidate, Model, Route};
 use crate::units::{PicoUsd, PricePerMtok, round_to_u64};
 
@@ -61,15 +60,8 @@ impl Resolved {
         }
     }
 
-    /// As text, or as one line of JSON.
-    pub(super) fn written(&self, format: Format) -> String {
-        match format {
-            Format::Json => serde_json::to_string(self).map_or_else(|error| error.to_string(), |json| json + "\n"),
-            Format::Plain => self.plain(),
-        }
-    }
-
-    fn plain(&self) -> String {
+    /// As text.
+    pub(super) fn plain(&self) -> String {
         let mut text = format!("\npolicy: {}\n", self.policy);
         let names = self.routes.iter().flat_map(|route| route.tiers.iter().flatten()).map(|one| one.endpoint.len());
         let width = names.max().unwrap_or_default();

@@ -20,6 +20,9 @@ pub(super) fn run(config: Option<PathBuf>) -> anyhow::Result<u8> {
     let filter = environment("FAREGATE_LOG").or_else(|| environment("RUST_LOG"));
     logging::start(filter.as_deref(), logging::Format::of_stderr())?;
     let path = config.or_else(|| USUAL_PLACES.iter().map(PathBuf::from).find(|path| path.exists()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("runtime")?;
+    // Before anybody can see that it runs: a signal to reload would else end it.
+    let signals = runtime.block_on(async { Signals::listen() }).context("signals")?;
     let source = Source { path, environment: Arc::new(environment) };
     let described = source.path.as_deref().map_or_else(|| "embedded default".to_owned(), describe);
     let daemon = match Daemon::start(source) {
@@ -33,8 +36,7 @@ pub(super) fn run(config: Option<PathBuf>) -> anyhow::Result<u8> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = %described, "faregate started");
     tracing::info!(addr = %daemon.data, "data plane listening");
     tracing::info!(addr = %daemon.admin, "admin listening");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("runtime")?;
-    runtime.block_on(until_stopped(daemon))?;
+    runtime.block_on(until_stopped(daemon, signals));
     Ok(0)
 }
 
@@ -65,8 +67,7 @@ impl Signals {
     }
 }
 
-async fn until_stopped(mut daemon: Daemon) -> anyhow::Result<()> {
-    let mut signals = Signals::listen().context("signals")?;
+async fn until_stopped(mut daemon: Daemon, mut signals: Signals) {
     loop {
         tokio::select! {
             _ = signals.hangup.recv() => daemon.reload(),
@@ -83,5 +84,4 @@ async fn until_stopped(mut daemon: Daemon) -> anyhow::Result<()> {
         () = signals.stop() => tracing::warn!("second signal; cutting what still runs"),
     }
     daemon.stop();
-    Ok(())
 }

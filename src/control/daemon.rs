@@ -19,7 +19,7 @@ use super::watch as files;
 use crate::admin;
 use crate::observe::{AccessLog as Log, AccessLogWriter, Metrics, MetricsError};
 use crate::policy::model::AccessLog;
-use crate::policy::{self, Format, Loaded};
+use crate::policy::{self, Loaded};
 use crate::proxy::dial::{Connector, Tcp};
 use crate::proxy::listener::{self, Phase};
 use crate::proxy::pool::Pool;
@@ -82,10 +82,10 @@ impl Daemon {
     pub fn start(source: Source) -> Result<Self, StartError> {
         let Loaded { model, diagnostics, files, .. } = source.load();
         let Some(model) = model else {
-            return Err(StartError::Configuration { diagnostics: policy::render(&diagnostics, Format::Plain) });
+            return Err(StartError::Configuration { diagnostics: policy::render(&diagnostics) });
         };
         if !diagnostics.is_empty() {
-            tracing::warn!(diagnostics = %policy::render(&diagnostics, Format::Plain), "the configuration has warnings");
+            tracing::warn!(diagnostics = %policy::render(&diagnostics), "the configuration has warnings");
         }
         let server = model.server.clone();
         let metrics = Arc::new(Metrics::new()?);

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::observe::Metrics;
 use crate::policy::model::{Model, Server};
-use crate::policy::{self, Format, Loaded, Sources};
+use crate::policy::{self, Loaded, Sources};
 use crate::proxy::worker::Shared;
 use crate::runtime;
 use crate::state::{BuildError, Cells, Snapshot};
@@ -115,7 +115,7 @@ impl Reloader {
         let running = self.shared.snapshot();
         let Loaded { model, diagnostics, files, .. } = self.source.load();
         *self.files.lock() = files;
-        let Some(model) = model else { return self.reject(trigger, policy::render(&diagnostics, Format::Plain)) };
+        let Some(model) = model else { return self.reject(trigger, policy::render(&diagnostics)) };
         if model.fingerprint == running.model.fingerprint {
             return self.keep(trigger, running.generation);
         }
@@ -143,6 +143,7 @@ impl Reloader {
         let mended = self.failure.swap(None).is_some();
         if mended || trigger == Trigger::Request {
             self.shared.metrics.reload_succeeded(generation);
+            tracing::info!(generation, "the files say what is in force already");
         }
         Outcome::Unchanged { generation }
     }

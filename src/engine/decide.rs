@@ -190,8 +190,10 @@ fn lead_with_one_of_the_best(entries: &mut [Entry], view: &View<'_>, rng: &mut i
     let peers = entries.iter().take_while(|entry| entry.tier == tier);
     let Some(best) = peers.clone().find(|entry| affordable(entry)) else { return };
     let bound = best.score.0 * (1.0 + view.objective.spread.0);
+    // Without any spread, the best is asked and nobody else.
+    let chance = |entry: &Entry| if view.objective.spread.0 > 0.0 { entry.noise.0 } else { 0.0 };
     let as_good = |entry: &Entry| {
-        entry.score.0 - entry.noise.0 <= bound && entry.is_priced == best.is_priced && affordable(entry)
+        entry.score.0 - chance(entry) <= bound && entry.is_priced == best.is_priced && affordable(entry)
     };
     let count = peers.clone().filter(|entry| as_good(entry)).count();
     let pick = rng.random_range(0..count.max(1));

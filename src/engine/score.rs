@@ -126,7 +126,7 @@ impl Forecast {
         let objective = view.objective;
         let whole = first_token + output * pace;
         let mean = if request.mode == Mode::Stream { first_token } else { whole };
-        let log_spread = pool.log_spread.shrink(latency.weight, latency.log_spread);
+        let log_spread = if latency.weight > 0.0 { latency.log_spread } else { pool.log_spread.newcomer };
         let target = Target::new(pool.target, mean, log_spread);
         let usage = Usage { input: request.prompt, output: Tokens::from_estimate(output), ..Usage::default() };
         let usd = bill(candidate, &usage);

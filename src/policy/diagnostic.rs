@@ -4,9 +4,9 @@
 //! log of a running daemon and an editor show the same thing. All of a file's mistakes are collected; none hides another.
 
 use std::cell::RefCell;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::source::Place;
 
@@ -20,16 +20,6 @@ pub enum Severity {
     Warning,
     /// The files cannot be used.
     Error,
-}
-
-/// How diagnostics are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// For people: the line, a caret, a hint.
-    #[default]
-    Plain,
-    /// For tools: one JSON object per line.
-    Json,
 }
 
 /// One thing to know about a file.
@@ -99,9 +89,11 @@ impl Diagnostic {
         self.hint = Some(hint.into());
         self
     }
+}
 
-    /// One line of JSON: severity, file, line, column, `end_column`, message, hint, field.
-    pub fn to_json(&self) -> String {
+/// For tools: severity, file, line, column, `end_column`, message, hint, field.
+impl Serialize for Diagnostic {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let at = self.location.as_ref();
         let json = Json {
             severity: self.severity,
@@ -113,8 +105,7 @@ impl Diagnostic {
             hint: self.hint.as_deref(),
             field: self.field.as_deref(),
         };
-        serde_json::to_string(&json)
-            .unwrap_or_else(|error| format!("{{\"severity\":\"error\",\"message\":\"{error}\"}}"))
+        json.serialize(serializer)
     }
 }
 
@@ -179,16 +170,9 @@ fn is_wide(c: char) -> bool {
         | '\u{fe30}'..='\u{fe4f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}' | '\u{1f300}'..='\u{1faff}')
 }
 
-/// All of `diagnostics`, in one text.
-pub fn render(diagnostics: &[Diagnostic], format: Format) -> String {
-    diagnostics.iter().fold(String::new(), |mut text, one| {
-        let written = match format {
-            Format::Plain => writeln!(text, "{one}"),
-            Format::Json => writeln!(text, "{}", one.to_json()),
-        };
-        debug_assert!(written.is_ok(), "writing to a string does not fail");
-        text
-    })
+/// All of `diagnostics` for people: each with its line, a caret and a hint.
+pub fn render(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().flat_map(|one| [one.to_string(), "\n".to_owned()]).collect()
 }
 
 /// Where diagnostics gather while files are read and compiled.
@@ -250,7 +234,7 @@ mod tests {
           | ^^^^^^^
           = help: did you mean `listen`?
         ");
-        insta::assert_snapshot!(one.to_json(), @r#"{"severity":"error","file":"faregate.toml","line":2,"column":1,"end_column":8,"message":"unknown field `lissten`","hint":"did you mean `listen`?","field":"server.lissten"}"#);
+        insta::assert_snapshot!(serde_json::to_string(&one).unwrap(), @r#"{"severity":"error","file":"faregate.toml","line":2,"column":1,"end_column":8,"message":"unknown field `lissten`","hint":"did you mean `listen`?","field":"server.lissten"}"#);
     }
 
     #[test]

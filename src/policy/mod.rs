@@ -24,6 +24,6 @@ mod source;
 mod tests;
 
 pub use builtin::{BUILTIN, Builtin, find as builtin};
-pub use diagnostic::{Diagnostic, Format, Location, Severity, render};
+pub use diagnostic::{Diagnostic, Location, Severity, render};
 pub use inputs::Sources;
 pub use load::{Loaded, is_policy, load, load_default, load_policy};

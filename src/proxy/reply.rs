@@ -208,7 +208,10 @@ impl Refusal {
     /// What tells a client, and the retrying SDK inside it, whether to come back and when.
     fn advise(&self, headers: &mut HeaderMap) {
         match self {
-            Self::NoEndpoint { wait: None, .. } => {
+            Self::UpstreamFailed { .. }
+            | Self::UpstreamTimeout { .. }
+            | Self::Incapable { .. }
+            | Self::NoEndpoint { wait: None, .. } => {
                 headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
             }
             Self::RateLimited { wait } | Self::NoEndpoint { wait, .. } => {
@@ -218,9 +221,6 @@ impl Refusal {
                     HeaderValue::from(wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
                 );
                 headers.insert(RETRY_AFTER_MS, HeaderValue::from(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
-            }
-            Self::UpstreamFailed { .. } | Self::UpstreamTimeout { .. } | Self::Incapable { .. } => {
-                headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
             }
             Self::WrongMethod { allowed } => {
                 headers.insert(ALLOW, HeaderValue::from_static(allowed));

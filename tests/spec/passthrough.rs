@@ -183,7 +183,7 @@ async fn a_reply_too_large_to_hold_is_relayed_and_a_cut_in_it_is_seen() {
     up.fault_next(Fault::Reply(Canned { status: 200, headers, body: large.clone() }));
     let whole = rig.chat("fast").await;
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", large.len());
-    rig.plug_raw("up", head + &large[..2 << 20]);
+    rig.plug_raw("up", [head.as_bytes(), &large.as_bytes()[..2 << 20]].concat());
     // The connection to the host that was there before is still open.
     up.set_fault(Some(Fault::Outage));
 

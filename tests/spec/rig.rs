@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use faregate::observe::{AccessLog, AccessLogWriter, Metrics};
-use faregate::policy::{self, Format, Sources};
+use faregate::policy::{self, Sources};
 use faregate::proxy::dial::{Connector, Dial, Dialing};
 use faregate::proxy::listener;
 use faregate::proxy::pool::Pool;
@@ -153,7 +153,7 @@ fn load(config: &str, policy: &str) -> policy::Loaded {
 fn compile(config: &str, policy: &str) -> policy::model::Model {
     let config = format!("policy = \"policy.toml\"\n{config}");
     let loaded = load(&config, policy);
-    loaded.model.unwrap_or_else(|| panic!("{}", policy::render(&loaded.diagnostics, Format::Plain)))
+    loaded.model.unwrap_or_else(|| panic!("{}", policy::render(&loaded.diagnostics)))
 }
 
 impl Rig {

@@ -13,7 +13,8 @@ const START: Duration = Duration::from_mins(1);
 
 /// A running program of ours. Killed when dropped.
 pub(crate) struct Daemon {
-    child: Child,
+    /// Its process.
+    pub(crate) child: Child,
     lines: Receiver<String>,
     said: Vec<String>,
 }

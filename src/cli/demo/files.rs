@@ -149,7 +149,7 @@ mod tests {
     fn each_provider_is_an_upstream_with_its_price_its_limits_and_its_address() {
         let upstreams = configuration_at(Duration::ZERO)["upstreams"].clone();
         assert_eq!(upstreams["comet"]["base_url"].as_str(), Some("http://127.0.0.1:1/v1"));
-        assert_eq!(upstreams["lantern"]["limits"]["rpm"].as_integer(), Some(180));
+        assert_eq!(upstreams["lantern"]["limits"]["rpm"].as_integer(), Some(90));
         assert_eq!(upstreams["metro"]["models"]["metro-large"]["price"]["input"].as_str(), Some("0.6 USD"));
         assert!(upstreams["comet"].get("limits").is_none(), "no empty table");
     }

@@ -101,7 +101,7 @@ fn offers() -> Vec<Offer> {
         offer("comet", "us", 180, 4, price(3.00, 12.00), Quota::default()),
         offer("metro", "cn", 350, 7, price(0.60, 2.40), Quota::default()),
         offer("bazaar", "cn", 550, 10, price(0.25, 1.00), allows(600, 250_000)),
-        offer("lantern", "us", 250, 6, price(0.30, 1.20), allows(180, 60_000)),
+        offer("lantern", "us", 250, 6, price(0.30, 1.20), allows(90, 30_000)),
         house,
     ]
 }

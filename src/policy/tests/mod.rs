@@ -48,13 +48,13 @@ impl World<'_> {
     /// The model; the diagnostics are the panic's message if there is none.
     pub(super) fn model(&self) -> Model {
         let loaded = self.load();
-        let text = render(&loaded.diagnostics, super::Format::Plain);
+        let text = render(&loaded.diagnostics);
         loaded.model.unwrap_or_else(|| panic!("{text}"))
     }
 
     /// All diagnostics as people see them.
     pub(super) fn complaints(&self) -> String {
-        render(&self.load().diagnostics, super::Format::Plain)
+        render(&self.load().diagnostics)
     }
 }
 
