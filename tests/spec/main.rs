@@ -10,9 +10,11 @@
 
 mod access;
 mod accounting;
+mod authority;
 mod bad_input;
 mod failover;
 mod passthrough;
 mod reload;
 mod rig;
 mod routing;
+mod secure;

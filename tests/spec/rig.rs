@@ -27,6 +27,9 @@ use hyper_util::server::graceful::GracefulShutdown;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::authority::Authority;
 
 /// Hosts that exist in a test.
 #[derive(Default)]
@@ -37,6 +40,8 @@ pub(crate) struct Net {
 #[derive(Clone)]
 enum Host {
     Simulated(Arc<Provider>),
+    /// The same behind TLS, with a certificate for this name.
+    Secure(Arc<Provider>, TlsAcceptor),
     /// Says this to whatever it is asked, and hangs up.
     Raw(Bytes),
 }
@@ -48,6 +53,11 @@ impl Dial for Net {
             let (ours, theirs) = tokio::io::duplex(64 * 1024);
             match host {
                 Host::Simulated(provider) => drop(tokio::spawn(provider.serve_connection(theirs))),
+                Host::Secure(provider, acceptor) => drop(tokio::spawn(async move {
+                    let stream = acceptor.accept(theirs).await?;
+                    provider.serve_connection(stream).await;
+                    io::Result::Ok(())
+                })),
                 Host::Raw(reply) => drop(tokio::spawn(say(theirs, reply))),
             }
             Ok(Box::new(ours) as faregate::proxy::dial::BoxIo)
@@ -68,6 +78,7 @@ async fn say(mut to: DuplexStream, reply: Bytes) -> io::Result<()> {
 pub(crate) struct Rig {
     pub(crate) worker: Arc<Worker>,
     net: Arc<Net>,
+    authority: Authority,
     cells: Mutex<Cells>,
     log: Arc<Mutex<Vec<u8>>>,
     writer: Mutex<Option<AccessLogWriter>>,
@@ -169,13 +180,14 @@ impl Rig {
         let snapshot = Snapshot::build(compile(config, policy), 1, &cells, &metrics, now).unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (access_log, writer) = AccessLog::start(Sink(Arc::clone(&log)), Arc::clone(&metrics)).unwrap();
-        let tls = rustls_config();
+        let authority = Authority::new();
+        let tls = Arc::new(authority.client_config());
         let worker = Arc::new(Worker {
             shared: Arc::new(Shared::new(Arc::new(snapshot), metrics, access_log)),
             pool: Arc::new(Pool::new(Connector::with_tls(Arc::clone(&net) as Arc<dyn Dial>, tls))),
             rng: Mutex::new(faregate::runtime::seeded(11)),
         });
-        Self { worker, net, cells, log, writer: Mutex::new(Some(writer)), graceful: GracefulShutdown::new() }
+        Self { worker, net, authority, cells, log, writer: Mutex::new(Some(writer)), graceful: GracefulShutdown::new() }
     }
 
     /// Puts another configuration in force.
@@ -185,6 +197,12 @@ impl Rig {
         let now = faregate::runtime::now();
         let snapshot = Snapshot::build(compile(config, policy), generation, &self.cells, &shared.metrics, now).unwrap();
         shared.commit(Arc::new(snapshot));
+    }
+
+    /// Puts a host on the net that shows a certificate for `name`, signed by the authority that the rig trusts.
+    pub(crate) fn plug_secure(&self, host: &str, name: &str, provider: &Arc<Provider>) {
+        let acceptor = TlsAcceptor::from(Arc::new(self.authority.server_config(name)));
+        self.net.hosts.lock().insert(host.to_owned(), Host::Secure(Arc::clone(provider), acceptor));
     }
 
     /// Puts a host on the net that says the same to everybody and hangs up.
@@ -281,10 +299,4 @@ pub(crate) fn streamed(model: &str) -> Value {
     let mut body = chat(model);
     body["stream"] = true.into();
     body
-}
-
-fn rustls_config() -> Arc<rustls::ClientConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    Arc::new(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
 }
