@@ -29,7 +29,8 @@ fn state(position: u32) -> EndpointState {
         let usage = Usage { input: prompt, output: Tokens(120), ..Usage::default() };
         let total = first + Duration::from_secs(2);
         let mode = Mode::Stream;
-        state.observe(Event::Answered { mode, total, first_token: Some(first), usage, in_flight_at_send }, now());
+        let (first_token, typical_output) = (Some(first), Tokens(100));
+        state.observe(Event::Answered { mode, total, first_token, usage, in_flight_at_send, typical_output }, now());
     }
     state
 }

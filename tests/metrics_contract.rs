@@ -39,6 +39,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("faregate_endpoint_inflight", "endpoint"),
     ("faregate_endpoint_score_usd", "endpoint"),
     ("faregate_endpoint_state", "endpoint state"),
+    ("faregate_estimated_requests_total", "model upstream"),
     ("faregate_exchange_rate_usd", "currency"),
     ("faregate_failovers_total", "from reason"),
     ("faregate_inflight_requests", ""),
@@ -78,6 +79,7 @@ fn rendered() -> String {
     request.add_usage(&Usage { input: Tokens(10), output: Tokens(100), ..Usage::default() });
     request.add_cost(PicoUsd(3_085_000_000));
     request.record_unpriced();
+    request.record_estimated();
     metrics.reload_succeeded(2);
     let fill = |gauges: &faregate::observe::Gauges| {
         gauges.set_state(&id, EndpointState::Closed);

@@ -4,7 +4,7 @@
 //! three tokens to two characters of Chinese, Japanese or Korean (three bytes each in UTF-8). Other scripts lie
 //! between. The estimate is corrected by what providers report, further down the road.
 
-use crate::units::{Tokens, len_to_f64};
+use crate::units::{Tokens, count_to_f64, len_to_f64};
 
 const LATIN_BYTES_PER_TOKEN: f64 = 4.0;
 /// Per three-byte character.
@@ -37,6 +37,11 @@ pub(super) fn prompt_tokens(json: &str) -> Tokens {
 /// The estimate for a piece of an answer: providers send about a token at a time, so a piece is never less than one.
 pub(super) fn delta_tokens(json: &str) -> Tokens {
     prompt_tokens(json).max(Tokens(1))
+}
+
+/// The estimate for an answer of which only its size is known.
+pub fn relayed_tokens(bytes: u64) -> Tokens {
+    Tokens::from_estimate(count_to_f64(bytes) / LATIN_BYTES_PER_TOKEN)
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ mod usage;
 
 pub use body::{BodyError, Head, Kind, UsageWish, read_head};
 pub use error::{WireError, conceal_keys, error_body, error_event};
+pub use estimate::relayed_tokens;
 pub use splice::{InjectUsage, SplicePoints, splice};
+pub use usage::usage_in_tail;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,9 @@
 //! What an answer used, from any provider's words to one normal form: cached tokens inside the input count, reasoning
 //! tokens inside the output count.
 
+use memchr::memmem;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::engine::Usage;
 use crate::units::Tokens;
@@ -47,6 +49,20 @@ pub(super) fn parse(json: &str) -> Option<Usage> {
     })
 }
 
+/// The usage in the last bytes of a reply that was too large to be read whole. Every provider puts it at the end.
+pub fn usage_in_tail(tail: &[u8]) -> Option<Usage> {
+    const NAME: &[u8] = b"\"usage\"";
+    let at = memmem::rfind(tail, NAME)?;
+    let (before, rest) = (tail.get(..at)?, tail.get(at + NAME.len()..)?);
+    // Inside a text its quotes would be escaped.
+    if before.last() == Some(&b'\\') {
+        return None;
+    }
+    let value = rest.trim_ascii_start().strip_prefix(b":")?;
+    let first = serde_json::Deserializer::from_slice(value).into_iter::<&RawValue>().next()?.ok()?;
+    parse(first.get())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +85,15 @@ mod tests {
             parse(r#"{"prompt_tokens":9,"completion_tokens":4,"cached_tokens":7,"prompt_tokens_details":null}"#),
             Some(usage(9, 7, 4, 0))
         );
+    }
+
+    #[test]
+    fn the_usage_at_the_end_of_a_large_reply_is_found_without_its_beginning() {
+        let tail = br#"0.25,0.5]}],"model":"e","usage": {"prompt_tokens":12,"total_tokens":12},"id":"x"}"#;
+        assert_eq!(usage_in_tail(tail), Some(usage(12, 0, 0, 0)));
+        assert_eq!(usage_in_tail(br#"say \"usage\": {\"prompt_tokens\":1}"}"#), None);
+        assert_eq!(usage_in_tail(br#""usage":{"prompt_tok"#), None);
+        assert_eq!(usage_in_tail(b""), None);
     }
 
     #[test]

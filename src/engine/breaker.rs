@@ -79,7 +79,12 @@ pub(super) enum Gate {
     /// Nothing until the probe has ended.
     Probing,
     /// Nothing.
-    Open { until: Timestamp, length: Length },
+    Open {
+        until: Timestamp,
+        length: Length,
+        /// Whether a call that goes out all the same is being waited for.
+        waiting: bool,
+    },
 }
 
 impl Breaker {
@@ -88,9 +93,14 @@ impl Breaker {
         match self.state {
             State::Closed => Gate::Closed,
             State::Ramp(limit) => Gate::Ramp(limit),
-            State::Open { until, length, .. } if now < until => Gate::Open { until, length },
-            State::Open { probe: Some(sent), .. } if now.since(sent) < PROBE_LOST => Gate::Probing,
-            State::Open { .. } => Gate::HalfOpen,
+            State::Open { until, length, probe } => {
+                let waiting = probe.is_some_and(|sent| now.since(sent) < PROBE_LOST);
+                match (now < until, waiting) {
+                    (true, _) => Gate::Open { until, length, waiting },
+                    (false, true) => Gate::Probing,
+                    (false, false) => Gate::HalfOpen,
+                }
+            }
         }
     }
 
@@ -179,6 +189,9 @@ impl Breaker {
     }
 
     fn open(&mut self, cap: Duration, now: Timestamp) {
+        if self.is_open_for(&[Length::Short, Length::Long], now) {
+            return self.probe_void();
+        }
         if !matches!(self.state, State::Open { .. }) && now.since(self.since) > CALM {
             self.openings = 0;
         }
@@ -188,12 +201,21 @@ impl Breaker {
     }
 
     fn open_long(&mut self, now: Timestamp) {
+        if self.is_open_for(&[Length::Long], now) {
+            return self.probe_void();
+        }
         if !matches!(self.state, State::Open { .. }) && now.since(self.since) > CALM {
             self.long_openings = 0;
         }
         let span = doubled(LONG_BASE, self.long_openings).min(LONG_CAP);
         self.long_openings = self.long_openings.saturating_add(1);
         self.enter(State::Open { until: now + span, length: Length::Long, probe: None }, now);
+    }
+
+    /// What is tried against an open circuit for want of anything better is no probe: it may close the circuit, but
+    /// its failure is no news.
+    fn is_open_for(&self, lengths: &[Length], now: Timestamp) -> bool {
+        matches!(self.state, State::Open { until, length, .. } if now < until && lengths.contains(&length))
     }
 
     fn enter(&mut self, state: State, now: Timestamp) {
@@ -331,7 +353,7 @@ mod tests {
     fn a_bad_key_opens_it_long_and_at_once() {
         let mut breaker = Breaker::default();
         breaker.failed(Failure::Auth, at(1.0), CAP, at(1.0));
-        assert_eq!(breaker.gate(at(1.0)), Gate::Open { until: at(61.0), length: Length::Long });
+        assert_eq!(breaker.gate(at(1.0)), Gate::Open { until: at(61.0), length: Length::Long, waiting: false });
     }
 
     #[test]

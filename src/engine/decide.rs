@@ -23,7 +23,7 @@ const LEAST_FIRST_TOKEN: f64 = 2.0;
 /// Seconds.
 const LEAST_ANSWER: f64 = 8.0;
 /// The difference between two estimates that is put down to chance, in standard errors of the worse one.
-const CHANCE: f64 = 0.5;
+const CHANCE: f64 = 1.0;
 /// When to ask again if a probe is out and nothing else is known.
 const PROBE_ANSWER: Duration = Duration::from_secs(1);
 

@@ -66,10 +66,11 @@ pub(super) fn eligibility(candidate: &Candidate<'_>, forecast: &Forecast, fastes
         return Eligibility::No(reason);
     }
     match health.gate {
-        Gate::Open { until, .. } if health.in_flight == 0 && now >= health.last_resort_at => {
+        Gate::Open { until, waiting: false, .. } if now >= health.last_resort_at => {
             Eligibility::LastResort(Reason::Open { until })
         }
-        Gate::Open { until, .. } => Eligibility::No(Reason::Open { until }),
+        // The next last resort may go before a probe may.
+        Gate::Open { until, .. } => Eligibility::No(Reason::Open { until: until.min(health.last_resort_at) }),
         Gate::Probing => Eligibility::No(Reason::Probing),
         Gate::HalfOpen => Eligibility::Yes(Admission::Probe),
         Gate::Ramp(limit) if health.in_flight >= limit => Eligibility::Reluctantly(Reason::Ramp),

@@ -9,11 +9,11 @@ use super::event::Event;
 use super::failure::{Failure, Scope};
 use super::features::Mode;
 use super::latency::{Latency, LatencyReading};
-use super::lengths::Lengths;
+use super::lengths::Verbosity;
 use super::plan::Admission;
 use super::price::Usage;
 use super::reliability::{Billed, Reliability, ReliabilityReading};
-use crate::units::{Timestamp, seconds};
+use crate::units::{Timestamp, Tokens, seconds};
 
 /// The most that a provider's header may keep an endpoint away.
 const MAX_BLOCK: Duration = Duration::from_hours(1);
@@ -54,7 +54,7 @@ pub struct EndpointState {
     breaker: Breaker,
     latency: Latency,
     reliability: Reliability,
-    lengths: Lengths,
+    verbosity: Verbosity,
     blocked_until: Timestamp,
     blocked_at: Timestamp,
     blocks: u32,
@@ -73,7 +73,8 @@ pub struct Reading {
     pub(super) timeouts: u32,
     pub(super) latency: LatencyReading,
     pub(super) reliability: ReliabilityReading,
-    pub(super) lengths: Lengths,
+    /// Its answers' length over what is typical of their routes.
+    pub(super) verbosity: f64,
 }
 
 impl EndpointState {
@@ -92,7 +93,7 @@ impl EndpointState {
             timeouts: self.timeouts,
             latency: self.latency.read(now),
             reliability: self.reliability.read(now),
-            lengths: self.lengths.read(now),
+            verbosity: self.verbosity.ratio(now),
         }
     }
 
@@ -116,7 +117,7 @@ impl EndpointState {
 
     /// Forgets failures and blocks; calls in flight and latencies stay.
     pub fn reset(&mut self) {
-        *self = Self { in_flight: self.in_flight, latency: self.latency, lengths: self.lengths, ..Self::default() };
+        *self = Self { in_flight: self.in_flight, latency: self.latency, verbosity: self.verbosity, ..Self::default() };
     }
 
     /// Whether a call decided on a moment ago may still go. Changes nothing until it is [`Event::Sent`], so that whoever
@@ -126,7 +127,7 @@ impl EndpointState {
         let gate = self.breaker.gate(now);
         free && match (gate, admission) {
             (Gate::Closed | Gate::Ramp(_), _) | (Gate::HalfOpen, Admission::Probe | Admission::LastResort) => true,
-            (Gate::Open { .. }, Admission::LastResort) => self.in_flight == 0 && now >= self.last_resort_at,
+            (Gate::Open { waiting, .. }, Admission::LastResort) => !waiting && now >= self.last_resort_at,
             (Gate::HalfOpen | Gate::Probing | Gate::Open { .. }, _) => false,
         }
     }
@@ -139,8 +140,11 @@ impl EndpointState {
                 self.latency.first_token(after, in_flight_at_send, prompt, now);
                 self.succeeded(now - after, now);
             }
-            Event::Answered { mode, total, first_token, usage, in_flight_at_send } => {
+            Event::Answered { mode, total, first_token, usage, in_flight_at_send, typical_output } => {
                 self.learn_answer(mode, total, first_token, &usage, in_flight_at_send, now);
+                if typical_output > Tokens::ZERO {
+                    self.verbosity.observe(usage.output, typical_output, now);
+                }
                 if first_token.is_none() {
                     self.succeeded(now - total, now);
                 }
@@ -203,11 +207,10 @@ impl EndpointState {
     ) {
         match (mode, first_token) {
             // There is no output to pace: the answer is its own first token.
-            (Mode::Embedding, _) => return self.latency.first_token(total, in_flight, usage.input, now),
+            (Mode::Embedding, _) => self.latency.first_token(total, in_flight, usage.input, now),
             (Mode::Stream, Some(first)) => self.latency.stream(total.saturating_sub(first), usage.output, now),
-            (Mode::Stream, None) | (Mode::Plain, _) => self.latency.plain(total, usage.output, now),
+            (Mode::Stream, None) | (Mode::Plain, _) => self.latency.plain(total, usage.output, in_flight, now),
         }
-        self.lengths.observe(usage.output, now);
     }
 
     fn failed(&mut self, failure: Failure, after: Duration, retry_after: Option<Duration>, now: Timestamp) {
@@ -271,7 +274,6 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Tokens;
 
     fn at(seconds: f64) -> Timestamp {
         Timestamp::START + Duration::from_secs_f64(seconds)
@@ -306,6 +308,7 @@ mod tests {
             first_token: None,
             usage: Usage::default(),
             in_flight_at_send: 0,
+            typical_output: Tokens(0),
         };
         for ending in
             [answered, Event::Refused, failed(Failure::Reset, 1.0, None), Event::Cut { after }, Event::Abandoned]

@@ -36,6 +36,10 @@ pub enum Event {
         usage: Usage,
         /// Calls of ours that were in flight before this one.
         in_flight_at_send: u32,
+        /// How long answers of its route are, as [`RouteState::observe_output`] says; zero where nothing was reported.
+        ///
+        /// [`RouteState::observe_output`]: super::RouteState::observe_output
+        typical_output: Tokens,
     },
     /// It ended with a refusal that is the request's own fault.
     Refused,

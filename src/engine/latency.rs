@@ -33,8 +33,17 @@ pub(super) fn fade(span: Duration, memory: f64) -> f64 {
 pub(super) struct Latency {
     first_tokens: Sums,
     pace: Pace,
+    crowd: Crowd,
     arrivals: f64,
     at: Timestamp,
+}
+
+/// How many of ours were in flight when calls went out, streams or not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Crowd {
+    weight: f64,
+    n: f64,
+    nn: f64,
 }
 
 /// First-token times `y` against requests in flight `n` and prompt tokens `u`.
@@ -94,6 +103,7 @@ impl Latency {
     pub(super) fn first_token(&mut self, after: Duration, in_flight: u32, prompt: Tokens, now: Timestamp) {
         self.fade_to(now);
         self.arrivals += 1.0;
+        self.crowd.add(f64::from(in_flight));
         self.first_tokens.add(after.as_secs_f64(), f64::from(in_flight), prompt.as_f64());
     }
 
@@ -105,9 +115,10 @@ impl Latency {
     }
 
     /// A plain answer: its first byte is its last, so it says nothing about first tokens.
-    pub(super) fn plain(&mut self, total: Duration, output: Tokens, now: Timestamp) {
+    pub(super) fn plain(&mut self, total: Duration, output: Tokens, in_flight: u32, now: Timestamp) {
         self.fade_to(now);
         self.arrivals += 1.0;
+        self.crowd.add(f64::from(in_flight));
         let total = total.as_secs_f64();
         let first = if self.first_tokens.weight > 0.0 { self.first_tokens.mean() } else { UNKNOWN_FIRST_TOKEN };
         self.pace.add(total - first.min(total / 2.0), output);
@@ -117,12 +128,12 @@ impl Latency {
     pub(super) fn read(&self, now: Timestamp) -> LatencyReading {
         let mut faded = *self;
         faded.fade_to(now);
-        let Self { first_tokens: sums, pace, arrivals, .. } = faded;
+        let Self { first_tokens: sums, pace, crowd, arrivals, .. } = faded;
         let mut reading = LatencyReading {
             pace_weight: pace.weight,
             pace: if pace.tokens > 0.0 { pace.span / pace.tokens } else { 0.0 },
             rate: arrivals / MEMORY,
-            known_in_flight: 2.0,
+            known_in_flight: crowd.known(),
             log_spread: sums.log_spread(),
             ..LatencyReading::default()
         };
@@ -136,6 +147,7 @@ impl Latency {
         let share = fade(now.since(self.at), MEMORY);
         self.first_tokens.scale(share);
         self.pace.scale(share);
+        self.crowd.scale(share);
         self.arrivals *= share;
         self.at = self.at.max(now);
     }
@@ -188,7 +200,6 @@ impl Sums {
         reading.mean = mean(self.y);
         reading.mean_in_flight = mean(self.n);
         reading.mean_prompt = mean(self.u);
-        reading.known_in_flight = mean(self.n) + 2.0 * variance_n.sqrt() + 2.0;
         reading.per_in_flight = per_in_flight;
         reading.per_prompt_token = per_prompt_token;
     }
@@ -218,6 +229,33 @@ impl Sums {
 /// and equals would stop sharing.
 fn believable(slope: f64, variance: f64) -> f64 {
     if slope > 0.0 { slope * (1.0 - variance / (slope * slope)).max(0.0) } else { 0.0 }
+}
+
+impl Crowd {
+    fn add(&mut self, n: f64) {
+        if self.weight > MAX_WEIGHT - 1.0 {
+            self.scale((MAX_WEIGHT - 1.0) / self.weight);
+        }
+        self.weight += 1.0;
+        self.n += n;
+        self.nn += n * n;
+    }
+
+    fn scale(&mut self, share: f64) {
+        self.weight *= share;
+        self.n *= share;
+        self.nn *= share;
+    }
+
+    /// Up to how many it is known to work: two standard deviations above the mean, and two more.
+    fn known(&self) -> f64 {
+        if self.weight > 0.0 {
+            let mean = self.n / self.weight;
+            mean + 2.0 * (self.nn / self.weight - mean * mean).max(0.0).sqrt() + 2.0
+        } else {
+            2.0
+        }
+    }
 }
 
 impl Pace {
@@ -307,10 +345,20 @@ mod tests {
     }
 
     #[test]
+    fn plain_answers_teach_how_many_in_flight_are_usual() {
+        let mut latency = Latency::default();
+        for _ in 0..20 {
+            latency.plain(Duration::from_secs(3), Tokens(100), 20, at(0.0));
+        }
+        let known = latency.read(at(0.0)).known_in_flight;
+        assert!((known - 22.0).abs() < 1e-9, "{known}");
+    }
+
+    #[test]
     fn a_plain_answer_feeds_the_pace_and_no_first_token() {
         let mut latency = Latency::default();
         latency.first_token(Duration::from_secs(1), 0, Tokens(10), at(0.0));
-        latency.plain(Duration::from_secs(3), Tokens(100), at(0.0));
+        latency.plain(Duration::from_secs(3), Tokens(100), 0, at(0.0));
         let reading = latency.read(at(0.0));
         assert!((reading.weight - 1.0).abs() < 1e-9);
         assert!((reading.pace - 0.02).abs() < 1e-9, "{reading:?}");

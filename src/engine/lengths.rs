@@ -1,7 +1,8 @@
-//! How long answers are: a decayed mean, shrunk to what is known more generally.
+//! How long answers are: what is typical of a route, and how an endpoint differs from it.
 //!
-//! An endpoint's few samples lean on its route's many, and a route's first ones on a constant; a mean that jumps with
-//! the first answer would reorder endpoints by luck.
+//! The two are kept apart, since an endpoint may serve chats and one-word classifications: it learns by how much it
+//! talks more or less than others do on the same route. One that has given all the answers so far differs from nobody,
+//! and neither does a newcomer.
 
 use super::latency::fade;
 use crate::units::{Timestamp, Tokens};
@@ -9,60 +10,75 @@ use crate::units::{Timestamp, Tokens};
 /// Seconds in which a length fades to 1/e. Lengths follow the clients, who change slowly.
 const MEMORY: f64 = 600.0;
 const MAX_WEIGHT: f64 = 100.0;
-/// What the more general mean counts as, in samples.
-const PRIOR_WEIGHT: f64 = 16.0;
-/// Tokens of an answer of which nothing is known.
-const PRIOR_OUTPUT: f64 = 150.0;
+/// Tokens of an answer of which nothing is known, and what that counts as, in samples.
+const PRIOR_OUTPUT: (f64, f64) = (150.0, 4.0);
+/// What being like everybody else counts as, in samples. Answers differ far more than those who give them.
+const PRIOR_LIKE_OTHERS: f64 = 16.0;
 
-/// Decayed output lengths.
+/// How long a route's answers are.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Lengths {
+pub(super) struct Lengths(Mean);
+
+/// By how much an endpoint's answers are longer than is typical of their routes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Verbosity {
+    own: Mean,
+    typical: Mean,
+}
+
+/// A decayed mean.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mean {
     weight: f64,
     sum: f64,
     at: Timestamp,
 }
 
-/// What is known more generally.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Typical {
-    /// The mean so far.
-    mean: f64,
-    /// The same, while it is young shrunk to a constant.
-    expected: f64,
-}
+impl Lengths {
+    /// One more answer; returns the mean with it.
+    pub(super) fn observe(&mut self, output: Tokens, now: Timestamp) -> Tokens {
+        self.0.observe(output, now);
+        Tokens::from_estimate(self.0.sum / self.0.weight)
+    }
 
-impl Typical {
-    /// What to expect of one of whose answers `own` are known. Only how it differs is scaled by what is expected: one
-    /// that has given all the answers so far differs from nobody, nor does a newcomer.
-    pub(super) fn at(self, own: &Lengths) -> f64 {
-        self.expected * own.shrunk_to(self.mean) / self.mean
+    /// Tokens to expect of the next one.
+    pub(super) fn expected(self, now: Timestamp) -> f64 {
+        let Mean { weight, sum, .. } = self.0.read(now);
+        let (prior, worth) = PRIOR_OUTPUT;
+        (sum + worth * prior) / (weight + worth)
     }
 }
 
-impl Lengths {
-    /// One more answer.
-    pub(super) fn observe(&mut self, output: Tokens, now: Timestamp) {
+impl Verbosity {
+    /// One more answer, on a route where `typical` is.
+    pub(super) fn observe(&mut self, output: Tokens, typical: Tokens, now: Timestamp) {
+        self.own.observe(output, now);
+        self.typical.observe(typical, now);
+    }
+
+    /// Its answers over typical ones; 1 for a newcomer.
+    pub(super) fn ratio(self, now: Timestamp) -> f64 {
+        let (own, typical) = (self.own.read(now), self.typical.read(now));
+        if typical.sum <= 0.0 {
+            return 1.0;
+        }
+        let like_others = PRIOR_LIKE_OTHERS * typical.sum / typical.weight;
+        (own.sum + like_others) / (typical.sum + like_others)
+    }
+}
+
+impl Mean {
+    fn observe(&mut self, tokens: Tokens, now: Timestamp) {
         let room = if self.weight > MAX_WEIGHT - 1.0 { (MAX_WEIGHT - 1.0) / self.weight } else { 1.0 };
         self.scale(fade(now.since(self.at), MEMORY).min(room));
         self.at = self.at.max(now);
         self.weight += 1.0;
-        self.sum += output.as_f64();
+        self.sum += tokens.as_f64();
     }
 
-    /// As of `now`.
-    pub(super) fn read(mut self, now: Timestamp) -> Self {
+    fn read(mut self, now: Timestamp) -> Self {
         self.scale(fade(now.since(self.at), MEMORY));
         self
-    }
-
-    /// What is typical of all of these.
-    pub(super) fn typical(&self) -> Typical {
-        let mean = if self.weight > 0.0 { (self.sum / self.weight).max(1.0) } else { PRIOR_OUTPUT };
-        Typical { mean, expected: self.shrunk_to(PRIOR_OUTPUT) }
-    }
-
-    fn shrunk_to(&self, prior: f64) -> f64 {
-        (self.sum + PRIOR_WEIGHT * prior) / (self.weight + PRIOR_WEIGHT)
     }
 
     fn scale(&mut self, share: f64) {
@@ -77,39 +93,49 @@ mod tests {
 
     use super::*;
 
+    const NOW: Timestamp = Timestamp::START;
+
     #[test]
     fn few_lengths_lean_on_the_prior_and_many_do_not() {
-        let expected = |lengths: &Lengths| lengths.typical().at(&Lengths::default());
         let mut lengths = Lengths::default();
-        assert!((expected(&lengths) - PRIOR_OUTPUT).abs() < 1e-9);
-        lengths.observe(Tokens(1_150), Timestamp::START);
-        assert!((expected(&lengths) - 3_550.0 / 17.0).abs() < 1e-9);
+        assert!((lengths.expected(NOW) - 150.0).abs() < 1e-9);
+        lengths.observe(Tokens(1_150), NOW);
+        assert!((lengths.expected(NOW) - 350.0).abs() < 1e-9);
         for _ in 0..200 {
-            lengths.observe(Tokens(1_150), Timestamp::START);
+            lengths.observe(Tokens(1_150), NOW);
         }
-        assert!(expected(&lengths) > 1_000.0);
-        let later = Timestamp::START + Duration::from_hours(3);
-        assert!((expected(&lengths.read(later)) - PRIOR_OUTPUT).abs() < 1.0);
+        assert!(lengths.expected(NOW) > 1_100.0);
+        assert!((lengths.expected(NOW + Duration::from_hours(3)) - 150.0).abs() < 1.0);
     }
 
     #[test]
-    fn one_that_gave_all_the_answers_so_far_is_expected_to_be_as_brief_as_a_newcomer() {
-        let mut own = Lengths::default();
+    fn one_that_gave_all_the_answers_is_like_a_newcomer() {
+        let (mut route, mut endpoint) = (Lengths::default(), Verbosity::default());
         for _ in 0..20 {
-            own.observe(Tokens(10), Timestamp::START);
+            let typical = route.observe(Tokens(10), NOW);
+            endpoint.observe(Tokens(10), typical, NOW);
         }
-        let typical = own.typical();
-        assert!((typical.at(&own) - typical.at(&Lengths::default())).abs() < 1e-9);
+        assert!((endpoint.ratio(NOW) - 1.0).abs() < 1e-9 && (Verbosity::default().ratio(NOW) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn one_that_serves_chats_and_classifications_does_not_confuse_them() {
+        let (mut chat, mut classify, mut endpoint) = (Lengths::default(), Lengths::default(), Verbosity::default());
+        for _ in 0..100 {
+            endpoint.observe(Tokens(600), chat.observe(Tokens(600), NOW), NOW);
+            endpoint.observe(Tokens(5), classify.observe(Tokens(5), NOW), NOW);
+        }
+        assert!(classify.expected(NOW) * endpoint.ratio(NOW) < 12.0);
+        assert!(chat.expected(NOW) * endpoint.ratio(NOW) > 550.0);
     }
 
     #[test]
     fn one_that_talks_more_than_others_is_expected_to() {
-        let (mut all, mut own) = (Lengths::default(), Lengths::default());
+        let (mut route, mut own) = (Lengths::default(), Verbosity::default());
         for _ in 0..50 {
-            own.observe(Tokens(300), Timestamp::START);
-            all.observe(Tokens(300), Timestamp::START);
-            all.observe(Tokens(100), Timestamp::START);
+            route.observe(Tokens(100), NOW);
+            own.observe(Tokens(300), route.observe(Tokens(300), NOW), NOW);
         }
-        assert!(all.typical().at(&own) > 250.0);
+        assert!(own.ratio(NOW) > 1.3, "{}", own.ratio(NOW));
     }
 }

@@ -5,7 +5,7 @@
 
 use super::features::RetryPolicy;
 use super::latency::fade;
-use super::lengths::{Lengths, Typical};
+use super::lengths::Lengths;
 use super::window::Window;
 use crate::units::{Dollars, Share, Timestamp, Tokens, count_to_f64, seconds};
 
@@ -30,8 +30,8 @@ pub struct RouteState {
 /// What the decision needs of it, as of one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RouteReading {
-    /// How long its answers are.
-    pub(super) output: Typical,
+    /// Tokens to expect of an answer.
+    pub(super) output: f64,
     /// Dollars spent lately.
     pub(super) spent: f64,
     /// Of them, what trying stale endpoints cost extra.
@@ -61,11 +61,7 @@ impl RouteState {
     /// What is known as of `now`.
     pub fn read(&self, now: Timestamp) -> RouteReading {
         let share = fade(now.since(self.spent_at), SPENDING_MEMORY);
-        RouteReading {
-            output: self.lengths.read(now).typical(),
-            spent: self.spent * share,
-            explored: self.explored * share,
-        }
+        RouteReading { output: self.lengths.expected(now), spent: self.spent * share, explored: self.explored * share }
     }
 
     /// A request came in.
@@ -75,18 +71,23 @@ impl RouteState {
 
     /// Asks for one more upstream call than there are requests, and counts it if it is granted.
     pub fn withdraw(&mut self, now: Timestamp) -> bool {
-        let earned = self.retry.budget.0 * count_to_f64(self.requests.used(now));
-        let allowed = earned + self.retry.floor_per_second * BUDGET_SECONDS;
-        let granted = count_to_f64(self.retries.used(now) + 1) <= allowed;
+        let granted = self.would_grant(now);
         if granted {
             self.retries.add(1, now);
         }
         granted
     }
 
-    /// An answer was this long.
-    pub fn observe_output(&mut self, output: Tokens, now: Timestamp) {
-        self.lengths.observe(output, now);
+    /// Whether [`RouteState::withdraw`] would grant one more.
+    pub fn would_grant(&mut self, now: Timestamp) -> bool {
+        let earned = self.retry.budget.0 * count_to_f64(self.requests.used(now));
+        let allowed = earned + self.retry.floor_per_second * BUDGET_SECONDS;
+        count_to_f64(self.retries.used(now) + 1) <= allowed
+    }
+
+    /// An answer was this long. Returns what is typical by now.
+    pub fn observe_output(&mut self, output: Tokens, now: Timestamp) -> Tokens {
+        self.lengths.observe(output, now)
     }
 
     /// A call cost `usd`, of which `extra` was for trying a stale endpoint.
@@ -102,7 +103,8 @@ impl RouteReading {
     /// Whether `extra` may be spent on a stale endpoint. A route that has kept no account may: its first requests
     /// have to go somewhere.
     pub(super) fn may_explore(&self, extra: Dollars, exploration: Share) -> bool {
-        self.spent <= 0.0 || extra.0 <= 0.0 || self.explored + extra.0 <= exploration.0 * self.spent
+        let affordable = self.spent <= 0.0 || self.explored + extra.0 <= exploration.0 * self.spent;
+        extra.0 <= 0.0 || (exploration.0 > 0.0 && affordable)
     }
 }
 

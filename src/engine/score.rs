@@ -216,7 +216,7 @@ fn expected_output(candidate: &Candidate<'_>, view: &View<'_>, request: &Request
     match request.mode {
         Mode::Embedding => 0.0,
         Mode::Stream | Mode::Plain => {
-            let expected = view.route.output.at(&candidate.health.lengths);
+            let expected = view.route.output * candidate.health.verbosity;
             let most = [request.max_output, candidate.max_output].into_iter().flatten().min();
             most.map_or(expected, |most| expected.min(most.as_f64()))
         }

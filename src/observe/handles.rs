@@ -137,6 +137,12 @@ impl RequestMetrics {
         self.cost.inc_by(amount.as_dollars().0);
     }
 
+    /// Counts an answer whose usage is an estimate.
+    pub fn record_estimated(&self) {
+        let [_, upstream, model, _] = &self.names;
+        self.families.estimated.with([upstream, model]).inc();
+    }
+
     /// Counts an answer whose cost is unknown: it is missing from the bill, and this says so.
     pub fn record_unpriced(&self) {
         let [_, upstream, model, _] = &self.names;

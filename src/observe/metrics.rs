@@ -130,7 +130,9 @@ declare! {
         failovers: IntCounterVec "faregate_failovers_total" ["from", "reason"]
             "Times that a request went on from one endpoint to another.";
         unpriced: IntCounterVec "faregate_unpriced_requests_total" ["upstream", "model"]
-            "Answers whose cost is unknown, for want of a price or of usage.";
+            "Answers whose cost is unknown, for want of a price.";
+        estimated: IntCounterVec "faregate_estimated_requests_total" ["upstream", "model"]
+            "Answers whose usage was not reported, so that tokens and cost are estimates.";
         reloads: IntCounterVec "faregate_config_reloads_total" ["result"]
             "Reloads of configuration and policy.";
         last_reload_successful: IntGaugeVec "faregate_config_last_reload_successful" []
@@ -308,6 +310,7 @@ impl Families {
         self.cost.forget(labels);
         self.attempts.forget(labels);
         self.unpriced.forget(labels);
+        self.estimated.forget(labels);
     }
 }
 

@@ -55,6 +55,9 @@ pub struct Record<'a> {
     /// The tokens used, if known.
     #[serde(flatten)]
     pub usage: LoggedUsage,
+    /// Whether the upstream reported them.
+    #[serde(rename = "usage_estimated")]
+    pub is_estimated: Option<bool>,
     /// The bill, if known.
     #[serde(rename = "cost_usd", serialize_with = "dollars")]
     pub cost: Option<PicoUsd>,
@@ -153,6 +156,7 @@ pub(super) mod tests {
             first_token: Some(Duration::from_nanos(250_000_499)),
             overhead: Duration::from_micros(85),
             usage: Some(Usage { input: Tokens(12), output: Tokens(3), ..Usage::default() }).into(),
+            is_estimated: Some(false),
             cost: Some(PicoUsd(3_085_000_000)),
             error: None,
             failed: &[("openai/gpt-4o#main", "overloaded")],
@@ -162,12 +166,12 @@ pub(super) mod tests {
     #[test]
     fn a_line_has_numbers_for_numbers_and_units_in_its_names() {
         let line = serde_json::to_string(&record()).unwrap();
-        insta::assert_snapshot!(line, @r#"{"time":"2026-11-18T11:06:40.123Z","request_id":"r1","tenant":null,"route":"chat","endpoint":"house/qwen3","upstream":"house","model":"qwen3","requested_model":"gpt-4o","status":200,"outcome":"ok","stream":true,"attempts":2,"duration_ms":1234.567,"first_token_ms":250.0,"overhead_us":85,"input_tokens":12,"cached_input_tokens":0,"output_tokens":3,"reasoning_tokens":0,"cost_usd":0.003085,"error":null,"failed":[["openai/gpt-4o#main","overloaded"]]}"#);
+        insta::assert_snapshot!(line, @r#"{"time":"2026-11-18T11:06:40.123Z","request_id":"r1","tenant":null,"route":"chat","endpoint":"house/qwen3","upstream":"house","model":"qwen3","requested_model":"gpt-4o","status":200,"outcome":"ok","stream":true,"attempts":2,"duration_ms":1234.567,"first_token_ms":250.0,"overhead_us":85,"input_tokens":12,"cached_input_tokens":0,"output_tokens":3,"reasoning_tokens":0,"usage_estimated":false,"cost_usd":0.003085,"error":null,"failed":[["openai/gpt-4o#main","overloaded"]]}"#);
     }
 
     #[test]
     fn unknown_usage_and_cost_are_null_and_not_zero() {
-        let record = Record { usage: None.into(), cost: None, ..record() };
+        let record = Record { usage: None.into(), is_estimated: None, cost: None, ..record() };
         let line = serde_json::to_value(&record).unwrap();
         assert!(line["input_tokens"].is_null() && line["cost_usd"].is_null());
     }

@@ -224,8 +224,13 @@ async fn open_stream(parts: response::Parts, mut reader: Reader, held: &mut Held
     Verdict::Stream(parts, Box::new(reader))
 }
 
-/// What `retry-after-ms` or `Retry-After` (seconds or an HTTP date) asks for.
+/// What `retry-after-ms` or `Retry-After` (seconds or an HTTP date) asks for. Zero, less, and a time that has passed
+/// (clocks differ) ask for nothing.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    asked_wait(headers).filter(|wait| !wait.is_zero())
+}
+
+fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     if let Some(millis) = text("retry-after-ms").and_then(|value| value.parse::<f64>().ok()) {
         return Some(crate::units::seconds(millis / 1000.0));
@@ -251,7 +256,9 @@ mod tests {
         assert_eq!(retry_after(&headers("retry-after", "7")), Some(Duration::from_secs(7)));
         assert_eq!(retry_after(&headers("retry-after", "0.5")), Some(Duration::from_millis(500)));
         assert_eq!(retry_after(&headers("retry-after-ms", "120")), Some(Duration::from_millis(120)));
-        assert_eq!(retry_after(&headers("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT")), Some(Duration::ZERO));
+        for past in ["0", "-1", "Wed, 21 Oct 2015 07:28:00 GMT"] {
+            assert_eq!(retry_after(&headers("retry-after", past)), None, "{past}");
+        }
         assert_eq!(retry_after(&headers("retry-after", "soon")), None);
     }
 

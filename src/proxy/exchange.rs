@@ -10,12 +10,12 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
-use super::guard::{End, Guard, Settlement};
+use super::guard::{Basis, End, Guard, Settlement};
 use super::patience::Running;
 use super::reply::Refusal;
 use super::worker::Worker;
 use crate::dialect;
-use crate::engine::Failure;
+use crate::engine::{Failure, Usage};
 use crate::ids::{EndpointIx, RouteIx, TenantIx};
 use crate::observe::{Clipped, InFlight, Outcome, Record};
 use crate::runtime;
@@ -184,6 +184,12 @@ impl Exchange {
         self.answered_at.unwrap_or(now).since(self.begun).saturating_sub(self.upstream_time)
     }
 
+    /// Whether what is said about tokens is an estimate; `None` where there is nothing to say.
+    fn is_estimated(&self) -> Option<bool> {
+        let settlement = self.settlement.filter(|settlement| settlement.usage != Usage::default())?;
+        Some(settlement.basis == Basis::Estimated)
+    }
+
     fn count(&self, now: Timestamp) {
         let metrics = self.snapshot.request_metrics(self.route, self.endpoint, self.tenant);
         metrics.record_outcome(self.outcome);
@@ -193,6 +199,9 @@ impl Exchange {
         }
         let Some(settlement) = &self.settlement else { return };
         metrics.add_usage(&settlement.usage);
+        if self.is_estimated() == Some(true) {
+            metrics.record_estimated();
+        }
         match settlement.cost {
             Some(cost) => metrics.add_cost(cost),
             None => metrics.record_unpriced(),
@@ -224,6 +233,7 @@ impl Exchange {
             first_token: self.first_token,
             overhead: self.overhead(now),
             usage: self.settlement.map(|settlement| settlement.usage).into(),
+            is_estimated: self.is_estimated(),
             cost: self.cost(),
             error: self.error,
             failed: &failed,

@@ -13,13 +13,14 @@ use super::attempt::{Letter, Limits, Trouble, Verdict, attempt};
 use super::exchange::Exchange;
 use super::guard::{End, Guard};
 use super::headers;
+use super::large::PlainRelay;
 use super::outgoing::Payload;
 use super::plain::Plain;
-use super::relay::{Patience, PlainRelay, ReplyBody, StreamRelay};
+use super::relay::{Patience, ReplyBody, StreamRelay};
 use super::reply::{Refusal, X_SHOULD_RETRY};
 use super::stream::UsageChunk;
 use crate::dialect::{InjectUsage, Kind, SplicePoints, splice};
-use crate::engine::{Cause, Entry, Failure, Plan, Request, decide};
+use crate::engine::{Cause, Entry, Failure, Mode, Plan, Request, decide};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::Outcome;
 use crate::policy::model::{Model, Route};
@@ -63,7 +64,8 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
             Ok(entry) => entry,
             Err(refusal) => return refuse(exchange, &refusal),
         };
-        let limits = Limits { timeouts: route.timeouts, answer: entry.first_token_limit, deadline };
+        let answer = failures.patience(&exchange, &call, &entry);
+        let limits = Limits { timeouts: route.timeouts, answer, deadline };
         let begun = runtime::now();
         let letter = letter(&exchange, &call, entry.endpoint);
         let target = Arc::clone(&snapshot.seats[entry.endpoint].target);
@@ -169,9 +171,21 @@ impl Failures {
         }
     }
 
+    /// How long to wait for an answer. Where nobody else may be asked, all the time there is.
+    fn patience(&self, exchange: &Exchange, call: &Call, entry: &Entry) -> Duration {
+        let snapshot = &exchange.snapshot;
+        let route = &snapshot.model.routes[call.route];
+        let goes_on = self.troubles.len() + 1 < attempts(route)
+            && snapshot.routes[call.route].with(|state| state.would_grant(runtime::now()));
+        match call.request.mode {
+            _ if goes_on => entry.first_token_limit,
+            Mode::Stream => route.timeouts.first_token,
+            Mode::Plain | Mode::Embedding => route.timeouts.total,
+        }
+    }
+
     fn is_final(&self, route: &Route) -> bool {
-        let attempts = usize::try_from(route.retry.attempts).unwrap_or(usize::MAX);
-        self.troubles.len() >= attempts || self.troubles.last().is_some_and(|trouble| trouble.deadline_passed)
+        self.troubles.len() >= attempts(route) || self.troubles.last().is_some_and(|trouble| trouble.deadline_passed)
     }
 
     /// What the client is told when nothing is left to try.
@@ -190,6 +204,10 @@ impl Failures {
             Some(_) | None => Refusal::UpstreamFailed { reason },
         }
     }
+}
+
+fn attempts(route: &Route) -> usize {
+    usize::try_from(route.retry.attempts).unwrap_or(usize::MAX)
 }
 
 fn nothing_eligible(plan: &Plan, call: &Call) -> Refusal {

@@ -33,11 +33,23 @@ pub(super) enum End {
     Abandoned,
 }
 
+/// Where token counts come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// The upstream.
+    #[default]
+    Reported,
+    /// Lengths in bytes.
+    Estimated,
+}
+
 /// What a call used and cost, in the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Settlement {
     /// Tokens, as reported or else estimated.
     pub usage: Usage,
+    /// Which of the two.
+    pub basis: Basis,
     /// The bill of what reached the client; `None` without a price.
     pub cost: Option<PicoUsd>,
 }
@@ -142,7 +154,8 @@ impl Guard {
         let now = runtime::now();
         let usage = self.usage(end);
         self.settle_quota(tickets, end, usage, now);
-        self.seat().cell.observe(self.event(end, usage, now), now);
+        let typical_output = self.note_length(end, &usage, now);
+        self.seat().cell.observe(self.event(end, usage, typical_output, now), now);
         self.seat().metrics.record_attempt(result(end));
         self.settle_money(end, usage, now)
     }
@@ -154,11 +167,7 @@ impl Guard {
             Mode::Stream | Mode::Plain => self.output_estimate,
         };
         let estimate = Usage { input: self.prompt, output, ..Usage::default() };
-        match end {
-            End::Answered | End::Cut | End::Abandoned => self.reported.unwrap_or(estimate),
-            End::Failed { failure, .. } if failure.may_have_been_billed() => self.reported.unwrap_or(estimate),
-            End::Refused | End::Failed { .. } => Usage::default(),
-        }
+        if may_be_billed(end) { self.reported.unwrap_or(estimate) } else { Usage::default() }
     }
 
     fn settle_quota(&self, tickets: Tickets, end: End, usage: Usage, now: Timestamp) {
@@ -177,7 +186,16 @@ impl Guard {
         }
     }
 
-    fn event(&self, end: End, usage: Usage, now: Timestamp) -> Event {
+    /// What is typical of the route, with this answer; zero where its length was not reported.
+    fn note_length(&self, end: End, usage: &Usage, now: Timestamp) -> Tokens {
+        let learns = end == End::Answered && self.mode != Mode::Embedding && self.reported.is_some();
+        if !learns {
+            return Tokens::ZERO;
+        }
+        self.snapshot.routes[self.route].with(|route| route.observe_output(usage.output, now))
+    }
+
+    fn event(&self, end: End, usage: Usage, typical_output: Tokens, now: Timestamp) -> Event {
         let after = now.since(self.sent_at);
         match end {
             End::Answered => Event::Answered {
@@ -186,6 +204,7 @@ impl Guard {
                 first_token: self.first_token,
                 usage,
                 in_flight_at_send: self.in_flight_at_send,
+                typical_output,
             },
             End::Refused => Event::Refused,
             End::Failed { failure, retry_after } => Event::Failed { failure, after, retry_after },
@@ -195,44 +214,54 @@ impl Guard {
     }
 
     fn settle_money(&self, end: End, usage: Usage, now: Timestamp) -> Settlement {
+        let free = Settlement { usage, basis: self.basis(), cost: Some(PicoUsd::ZERO) };
+        if !may_be_billed(end) {
+            return free;
+        }
         let bill = self.price().map(|price| price.bill(&usage));
-        let waste = match end {
-            End::Answered => {
-                self.note_answer(&usage, now);
-                None
-            }
-            End::Refused => None,
-            End::Failed { failure: Failure::Timeout, .. } => Some(Waste::Timeout),
-            End::Failed { .. } | End::Cut => Some(Waste::Cut),
-            // A client that leaves in the middle of a stream has had what it wanted; before that, nothing.
-            End::Abandoned if self.first_token.is_some() => None,
-            End::Abandoned => Some(Waste::Cancelled),
-        };
-        let Some(waste) = waste else { return Settlement { usage, cost: bill } };
+        let amount = bill.map_or(Dollars(0.0), PicoUsd::as_dollars);
+        self.snapshot.routes[self.route].with(|route| route.spent(amount, self.exploration, now));
+        if end == End::Answered
+            && let Some(first_token) = self.first_token
+        {
+            let span = now.since(self.sent_at).saturating_sub(first_token);
+            self.seat().metrics.observe_pace(usage.output, span);
+        }
+        let Some(waste) = self.waste(end) else { return Settlement { cost: bill, ..free } };
         if let Some(bill) = bill
             && bill > PicoUsd::ZERO
         {
             self.seat().metrics.add_wasted(waste, bill);
         }
-        Settlement { usage, cost: Some(PicoUsd::ZERO) }
+        free
     }
 
-    fn note_answer(&self, usage: &Usage, now: Timestamp) {
-        if let Some(first_token) = self.first_token {
-            let span = now.since(self.sent_at).saturating_sub(first_token);
-            self.seat().metrics.observe_pace(usage.output, span);
+    const fn basis(&self) -> Basis {
+        if self.reported.is_some() { Basis::Reported } else { Basis::Estimated }
+    }
+
+    fn waste(&self, end: End) -> Option<Waste> {
+        match end {
+            End::Answered | End::Refused => None,
+            End::Failed { failure: Failure::Timeout, .. } => Some(Waste::Timeout),
+            End::Failed { .. } | End::Cut => Some(Waste::Cut),
+            // A client that leaves in the middle of a stream has had what it wanted; before that, nothing.
+            End::Abandoned if self.first_token.is_some() => None,
+            End::Abandoned => Some(Waste::Cancelled),
         }
-        let bill = self.price().map_or(Dollars(0.0), |price| price.bill(usage).as_dollars());
-        self.snapshot.routes[self.route].with(|route| {
-            route.spent(bill, self.exploration, now);
-            if self.mode != Mode::Embedding && self.reported.is_some() {
-                route.observe_output(usage.output, now);
-            }
-        });
     }
 
     fn price(&self) -> Option<&Price> {
         self.snapshot.model.endpoints[self.endpoint].price.as_deref()
+    }
+}
+
+/// Whether a provider may charge for it, were it only its fee for a request.
+const fn may_be_billed(end: End) -> bool {
+    match end {
+        End::Answered | End::Cut | End::Abandoned => true,
+        End::Failed { failure, .. } => failure.may_have_been_billed(),
+        End::Refused => false,
     }
 }
 

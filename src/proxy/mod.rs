@@ -10,6 +10,7 @@ mod exchange;
 mod failover;
 mod guard;
 mod headers;
+mod large;
 pub mod listener;
 mod listing;
 mod outgoing;

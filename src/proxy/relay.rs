@@ -3,7 +3,6 @@
 //! A relay owns the exchange: when the client goes, hyper drops the body, the body drops the exchange, and that settles
 //! the call and closes the upstream's connection at once.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,8 +13,8 @@ use tokio::time::{Instant, Sleep};
 
 use super::exchange::Exchange;
 use super::guard::End;
-use super::pool::LeasedBody;
-use super::stream::{Ending, Reader, Step, describe};
+use super::large::PlainRelay;
+use super::stream::{Ending, Reader, Step};
 use crate::dialect;
 use crate::observe::Outcome;
 use crate::runtime;
@@ -38,7 +37,7 @@ pub(super) enum ReplyBody {
 #[derive(Debug, thiserror::Error)]
 #[error("the upstream's reply broke off: {reason}")]
 pub(super) struct Broken {
-    reason: String,
+    pub(super) reason: String,
 }
 
 impl ReplyBody {
@@ -68,7 +67,7 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(crate::units::len_to_u64(bytes.as_ref().map_or(0, Bytes::len))),
             Self::Stream(_) => SizeHint::default(),
-            Self::Plain(relay) => relay.length.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Plain(relay) => relay.size_hint(),
         }
     }
 }
@@ -222,64 +221,4 @@ fn note_first_token(exchange: &mut Exchange, reader: &Reader) {
 
 fn drain_ready(reader: &mut Reader) -> Bytes {
     std::iter::from_fn(|| reader.pop()).flatten().collect()
-}
-
-/// Relays a plain answer that is too large to hold.
-pub(super) struct PlainRelay {
-    exchange: Exchange,
-    held: VecDeque<Bytes>,
-    body: Option<LeasedBody>,
-    length: Option<u64>,
-    alarm: Pin<Box<Sleep>>,
-}
-
-impl PlainRelay {
-    /// Relays `held`, then what `body` brings.
-    pub(super) fn new(exchange: Exchange, held: VecDeque<Bytes>, body: LeasedBody, deadline: Instant) -> Self {
-        let rest = body.size_hint().exact();
-        let so_far: usize = held.iter().map(Bytes::len).sum();
-        let length = rest.map(|rest| rest + crate::units::len_to_u64(so_far));
-        Self { exchange, held, body: Some(body), length, alarm: Box::pin(tokio::time::sleep_until(deadline)) }
-    }
-
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
-        if let Some(bytes) = self.held.pop_front() {
-            return Poll::Ready(Some(Ok(bytes)));
-        }
-        loop {
-            let Some(body) = &mut self.body else { return Poll::Ready(None) };
-            match Pin::new(&mut *body).poll_frame(cx) {
-                Poll::Pending => {
-                    std::task::ready!(self.alarm.as_mut().poll(cx));
-                    return Poll::Ready(Some(Err(self.cut("timeouts.total ran out".to_owned()))));
-                }
-                Poll::Ready(None) => self.complete(),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(self.cut(describe(&error))))),
-                Poll::Ready(Some(Ok(frame))) => {
-                    // hyper does not ask again once a body of known length is complete.
-                    if body.is_end_stream() {
-                        self.complete();
-                    }
-                    if let Ok(bytes) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(bytes)));
-                    }
-                }
-            }
-        }
-    }
-
-    fn complete(&mut self) {
-        self.exchange.settle(End::Answered);
-        self.exchange.ended(Outcome::Ok);
-        self.body = None;
-    }
-
-    fn cut(&mut self, reason: String) -> Broken {
-        tracing::warn!(reason, "plain answer cut after it had begun");
-        self.exchange.settle(End::Cut);
-        self.exchange.ended(Outcome::Cut);
-        self.exchange.note_error("upstream_cut");
-        self.body = None;
-        Broken { reason }
-    }
 }

@@ -53,7 +53,7 @@ pub struct MockArgs {
     /// Requests at a time.
     #[arg(long)]
     pub concurrency: Option<u64>,
-    /// A fault, as NAME[:VALUE][%PROBABILITY][@FROM-UNTIL], such as status:503%0.1@10s-20s; may be given repeatedly.
+    /// A fault, as `NAME[:VALUE][%PROBABILITY][@FROM-UNTIL]`, such as `status:503%0.1@10s-20s`; may be given repeatedly.
     #[arg(long = "fault", value_name = "FAULT", value_parser = spell)]
     pub faults: Vec<Spell>,
     /// What all randomness follows from.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use faregate::engine::Price;
-use faregate::simulated::{Fault, Lognormal, Profile, Provider};
+use faregate::simulated::{Canned, Fault, Lognormal, Profile, Provider};
 use faregate::units::{PricePerMtok, Tokens};
 
 use crate::rig::{Rig, post, provider, serving, streamed, upstream};
@@ -133,4 +133,41 @@ async fn a_line_of_the_log_says_all_there_is_to_say() {
     assert!((ms("first_token_ms") - 100.0).abs() < 2.0, "{line}");
     assert!((ms("duration_ms") - 1_080.0).abs() < 40.0, "{line}");
     assert!(ms("overhead_us") < 2_000.0, "waiting for the provider is not our overhead: {line}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fee_for_a_request_is_not_charged_for_one_that_nobody_served() {
+    let up = priced();
+    let config =
+        upstream("up", "m", "1", "2").replace("output = \"2 USD\"", "output = \"2 USD\", request = \"0.5 USD\"");
+    let rig = Rig::new(&config, "", &[("up", &up)]);
+    for status in [400, 429, 500] {
+        up.fault_next(Fault::error_status(status));
+        rig.chat("m").await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    assert_eq!(rig.metric(COST), 0.0, "{}", rig.metrics());
+    for reason in ["cut", "timeout", "cancelled"] {
+        let series = format!("faregate_wasted_cost_usd_total{{reason=\"{reason}\"}}");
+        assert_eq!(rig.metric(&series), 0.0, "{reason}");
+    }
+    assert_eq!((up.stats().requests, rig.chat("m").await.status.as_u16()), (3, 200));
+
+    assert!(rig.metric(COST) > 0.5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_reported_is_estimated_and_said_to_be() {
+    let up = provider(serving(&["m"]));
+    let rig = rig(&up);
+    let body = "{\"choices\":[{\"message\":{\"content\":\"forty characters of an answer, or so\"}}]}".to_owned();
+    let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    up.fault_next(Fault::Reply(Canned { status: 200, headers, body }));
+    rig.chat("m").await;
+    rig.chat("m").await;
+
+    let log = rig.log();
+    assert_eq!((&log[0]["usage_estimated"], &log[1]["usage_estimated"]), (&true.into(), &false.into()), "{log:?}");
+    assert!(log[0]["cost_usd"].as_f64().unwrap() > 0.0);
+    assert_eq!(rig.metric(r#"faregate_estimated_requests_total{model="m",upstream="up"}"#), 1.0);
 }

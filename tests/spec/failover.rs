@@ -260,3 +260,33 @@ async fn when_the_client_leaves_the_upstream_call_is_cancelled_at_once() {
     assert_eq!((line["outcome"].as_str(), line["status"].as_u64()), (Some("cancelled"), Some(200)));
     assert!(line["output_tokens"].as_u64().unwrap() >= 5, "what was streamed was billed: {line}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_endpoint_that_says_come_back_at_once_is_left_alone_for_a_while() {
+    let Pair { rig, cheap, dear } = pair();
+    let headers = vec![("retry-after".to_owned(), "0".to_owned())];
+    cheap.set_fault(Some(Fault::Reply(Canned { status: 429, headers, body: String::new() })));
+
+    for _ in 0..20 {
+        assert_eq!(rig.chat("fast").await.status, 200);
+    }
+
+    assert_eq!((cheap.stats().requests, dear.stats().answered), (1, 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_asked_last_is_given_all_the_time_there_is() {
+    let profile = Profile { first_token: Lognormal::fixed(Duration::from_millis(100)), ..serving(&["m"]) };
+    let (cheap, dear) = (provider(profile.clone()), provider(profile));
+    let config = upstream("cheap", "m", "1", "1") + &upstream("dear", "m", "5", "5");
+    let policy = POLICY.replace("attempts = 3", "attempts = 1").replace("4s", "9s");
+    let rig = Rig::new(&config, &policy, &[("cheap", &cheap), ("dear", &dear)]);
+    for _ in 0..20 {
+        assert_eq!(rig.stream("fast").await.status, 200);
+    }
+    cheap.set_fault(Some(Fault::Slow(80.0)));
+
+    let reply = rig.stream("fast").await;
+
+    assert_eq!(reply.status, 200, "cut off after far less than the policy's nine seconds: {}", reply.text());
+}

@@ -178,7 +178,8 @@ async fn models_are_listed_by_the_names_that_may_be_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn a_reply_too_large_to_hold_is_relayed_and_a_cut_in_it_is_seen() {
     let One { rig, up } = one();
-    let large = json!({"choices": [{"message": {"content": "x".repeat(3 << 20)}}]}).to_string();
+    let usage = json!({"prompt_tokens": 7, "completion_tokens": 9, "total_tokens": 16});
+    let large = json!({"choices": [{"message": {"content": "x".repeat(3 << 20)}}], "usage": usage}).to_string();
     let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
     up.fault_next(Fault::Reply(Canned { status: 200, headers, body: large.clone() }));
     let whole = rig.chat("fast").await;
@@ -193,6 +194,11 @@ async fn a_reply_too_large_to_hold_is_relayed_and_a_cut_in_it_is_seen() {
     assert!(cut.is_err(), "half an answer was passed off as a whole one");
     let log = rig.log();
     assert_eq!([&log[0]["outcome"], &log[1]["outcome"]], ["ok", "cut"], "{log:?}");
+    assert_eq!(
+        (&log[0]["output_tokens"], &log[0]["usage_estimated"]),
+        (&json!(9), &json!(false)),
+        "from its last bytes"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -183,6 +183,7 @@ impl Market {
             first_token: Some(after),
             usage,
             in_flight_at_send: in_flight,
+            typical_output: Tokens(OUTPUT),
         };
         self.pending.push(Due { time: time + first, seller, event: begun, reservation: None, tried: Vec::new() });
         let reservation = Some(reservation);

@@ -59,6 +59,7 @@ pub(super) fn known(first_token: f64, answers: u32, now: Timestamp) -> EndpointS
                 first_token: Some(after),
                 usage: Usage { input: Tokens(500), output: Tokens(100), ..Usage::default() },
                 in_flight_at_send: 0,
+                typical_output: Tokens(100),
             },
             now,
         );

@@ -1,0 +1,113 @@
+//! A plain answer that is too large to hold, relayed as it comes.
+//!
+//! Large answers are embeddings mostly, and their usage comes last: the tail is kept as it passes.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use super::exchange::Exchange;
+use super::guard::End;
+use super::pool::LeasedBody;
+use super::relay::Broken;
+use super::stream::describe;
+use crate::dialect::{relayed_tokens, usage_in_tail};
+use crate::observe::Outcome;
+use crate::units::len_to_u64;
+
+/// More than any usage object has.
+const TAIL: usize = 4 * 1024;
+
+/// Relays a plain answer.
+pub(super) struct PlainRelay {
+    exchange: Exchange,
+    held: VecDeque<Bytes>,
+    body: Option<LeasedBody>,
+    length: Option<u64>,
+    sent: u64,
+    tail: BytesMut,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl PlainRelay {
+    /// Relays `held`, then what `body` brings.
+    pub(super) fn new(exchange: Exchange, held: VecDeque<Bytes>, body: LeasedBody, deadline: Instant) -> Self {
+        let so_far: usize = held.iter().map(Bytes::len).sum();
+        let length = body.size_hint().exact().map(|rest| rest + len_to_u64(so_far));
+        let alarm = Box::pin(tokio::time::sleep_until(deadline));
+        Self { exchange, held, body: Some(body), length, sent: 0, tail: BytesMut::new(), alarm }
+    }
+
+    /// What is still to come, where the upstream has said so.
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::default, |length| SizeHint::with_exact(length.saturating_sub(self.sent)))
+    }
+
+    /// The next piece.
+    pub(super) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        if let Some(bytes) = self.held.pop_front() {
+            return Poll::Ready(Some(Ok(self.passing(bytes))));
+        }
+        loop {
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            match Pin::new(&mut *body).poll_frame(cx) {
+                Poll::Pending => {
+                    ready!(self.alarm.as_mut().poll(cx));
+                    return Poll::Ready(Some(Err(self.cut("timeouts.total ran out".to_owned()))));
+                }
+                Poll::Ready(None) => self.complete(),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(self.cut(describe(&error))))),
+                Poll::Ready(Some(Ok(frame))) => {
+                    let is_last = body.is_end_stream();
+                    let bytes = frame.into_data().ok().map(|bytes| self.passing(bytes));
+                    // hyper does not ask again once a body of known length is complete.
+                    if is_last {
+                        self.complete();
+                    }
+                    if let Some(bytes) = bytes {
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn passing(&mut self, bytes: Bytes) -> Bytes {
+        self.sent += len_to_u64(bytes.len());
+        let last = bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or_default();
+        self.tail.extend_from_slice(last);
+        let surplus = self.tail.len().saturating_sub(TAIL);
+        drop(self.tail.split_to(surplus));
+        bytes
+    }
+
+    fn settle(&mut self, end: End) {
+        let (usage, output) = (usage_in_tail(&self.tail), relayed_tokens(self.sent));
+        if let Some(call) = self.exchange.call() {
+            call.estimate_output(output);
+            if let Some(usage) = usage {
+                call.report(usage);
+            }
+        }
+        self.exchange.settle(end);
+    }
+
+    fn complete(&mut self) {
+        self.settle(End::Answered);
+        self.exchange.ended(Outcome::Ok);
+        self.body = None;
+    }
+
+    fn cut(&mut self, reason: String) -> Broken {
+        tracing::warn!(reason, "plain answer cut after it had begun");
+        self.settle(End::Cut);
+        self.exchange.ended(Outcome::Cut);
+        self.exchange.note_error("upstream_cut");
+        self.body = None;
+        Broken { reason }
+    }
+}
