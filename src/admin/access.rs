@@ -1,7 +1,7 @@
 //! Who may use the admin plane.
 //!
-//! Probes and Prometheus need no token. The rest needs one beyond loopback; on loopback it is enough to be there, but
-//! a foreign `Host` or `Origin` is refused: a web page in a browser on this machine could otherwise be made to ask
+//! Probes and Prometheus need no token. The rest needs one on a plane that is bound beyond loopback; where none is
+//! configured, and on a plane that is bound to loopback, it is enough to be on this machine, but a foreign `Host` or `Origin` is refused: a web page in a browser on this machine could otherwise be made to ask
 //! (DNS rebinding).
 
 use std::net::IpAddr;
@@ -47,7 +47,9 @@ pub(super) fn check(
     {
         return Ok(());
     }
-    if bound.is_loopback() || (peer.is_loopback() && need == Need::Operator) {
+    // Behind a proxy on this machine everybody comes from here, so a token that is configured is asked for.
+    let trusted = peer.is_loopback() && need == Need::Operator && token.is_none();
+    if bound.is_loopback() || trusted {
         return if is_local(headers) { Ok(()) } else { Err(Denied::Foreign) };
     }
     match (need, token) {
@@ -109,6 +111,13 @@ mod tests {
         for host in ["127.0.0.1:3274", "localhost", "[::1]:3274"] {
             assert_eq!(check(Need::Operator, LOOPBACK, LOOPBACK, &headers(&[("host", host)]), Some(&token())), Ok(()));
         }
+    }
+
+    #[test]
+    fn behind_a_proxy_on_this_machine_a_configured_token_is_asked_for() {
+        let local = headers(&[("host", "localhost")]);
+        assert_eq!(check(Need::Operator, ANY, LOOPBACK, &local, Some(&token())), Err(Denied::Token));
+        assert_eq!(check(Need::Operator, ANY, LOOPBACK, &local, None), Ok(()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
 use crate::observe::Metrics;
-use crate::policy::model::{Model, Server};
+use crate::policy::model::{Model, Openness, Server};
 use crate::policy::{self, Loaded, Sources};
 use crate::proxy::worker::Shared;
 use crate::runtime;
@@ -82,6 +82,8 @@ pub struct Status {
 pub struct Reloader {
     shared: Arc<Shared>,
     source: Source,
+    /// What was bound and started.
+    started: Server,
     cells: Arc<Mutex<Cells>>,
     failure: ArcSwapOption<Status>,
     files: Mutex<Vec<PathBuf>>,
@@ -91,7 +93,16 @@ pub struct Reloader {
 impl Reloader {
     /// Reloads from `source` into `shared`.
     pub fn new(shared: Arc<Shared>, source: Source, cells: Arc<Mutex<Cells>>, files: Vec<PathBuf>) -> Self {
-        Self { shared, source, cells, failure: ArcSwapOption::empty(), files: Mutex::new(files), turn: Mutex::new(()) }
+        let started = shared.snapshot().model.server.clone();
+        Self {
+            shared,
+            source,
+            started,
+            cells,
+            failure: ArcSwapOption::empty(),
+            files: Mutex::new(files),
+            turn: Mutex::new(()),
+        }
     }
 
     /// Why the last reload was refused, unless a later one succeeded.
@@ -119,11 +130,29 @@ impl Reloader {
         if model.fingerprint == running.model.fingerprint {
             return self.keep(trigger, running.generation);
         }
-        let needs_restart = needs_restart(&running.model.server, &model.server);
+        if let Some(reason) = self.would_open(&model) {
+            return self.reject(trigger, reason);
+        }
+        let needs_restart = needs_restart(&self.started, &model.server);
+        if !diagnostics.is_empty() {
+            tracing::warn!(diagnostics = %policy::render(&diagnostics), "the configuration has warnings");
+        }
         match build(model, running.generation + 1, &self.cells, &self.shared.metrics) {
             Ok(snapshot) => self.commit(snapshot, needs_restart),
             Err(error) => self.reject(trigger, error.to_string()),
         }
+    }
+
+    /// `listen` changes after a restart only, so that until then its old reach counts.
+    fn would_open(&self, model: &Model) -> Option<String> {
+        let listen = self.started.listen;
+        let unprotected = model.tenants.is_empty() && model.server.openness == Openness::Closed;
+        (unprotected && !listen.ip().is_loopback()).then(|| {
+            format!(
+                "error: the data plane listens on {listen} until a restart, and anybody could spend your money: there \
+                 are no tenants\n  = help: restart with the new `listen`, keep [[tenants]], or say `open = true`\n"
+            )
+        })
     }
 
     fn commit(&self, snapshot: Snapshot, needs_restart: Vec<&'static str>) -> Outcome {

@@ -263,11 +263,13 @@ fn needs(fields: &Fields<'_>, content: &str) -> Capabilities {
 
 fn prompt_estimate(kind: Kind, content: &str, needs: Capabilities) -> Tokens {
     match kind {
-        Kind::Chat if needs.covers(Capabilities::VISION) => estimate_with_images(content),
+        Kind::Chat => {
+            prompt_tokens(content).saturating_sub(Tokens(inline_bytes(content, needs) / 4)) + images(content, needs)
+        }
         Kind::Completion | Kind::Embedding if is_token_ids(content) => {
             Tokens(len_to_u64(memchr::memchr_iter(b',', content.as_bytes()).count()) + 1)
         }
-        Kind::Chat | Kind::Completion | Kind::Embedding => prompt_tokens(content),
+        Kind::Completion | Kind::Embedding => prompt_tokens(content),
     }
 }
 
@@ -276,17 +278,25 @@ fn is_token_ids(content: &str) -> bool {
     content.bytes().find(|byte| !b"[ \n\t\r".contains(byte)).is_some_and(|byte| byte.is_ascii_digit())
 }
 
-/// Images inside the body are counted as such, not by the length of their base64.
-fn estimate_with_images(content: &str) -> Tokens {
-    const INLINE: &[u8] = b"\"data:image/";
-    let mut inline = 0;
-    for start in memmem::find_iter(content.as_bytes(), INLINE) {
-        let rest = content.as_bytes().get(start + 1..).unwrap_or_default();
-        inline += memchr::memchr(b'"', rest).unwrap_or(rest.len());
+/// Bytes of images, sounds and documents inside the body. They are not read as text, at four bytes a token.
+fn inline_bytes(content: &str, needs: Capabilities) -> u64 {
+    let until_quote = |needle: &'static [u8]| {
+        memmem::find_iter(content.as_bytes(), needle).map(move |at| {
+            let rest = content.as_bytes().get(at + needle.len()..).unwrap_or_default();
+            memchr::memchr(b'"', rest).unwrap_or(rest.len())
+        })
+    };
+    let inline: usize = until_quote(b";base64,").sum();
+    let sounds: usize = if needs.covers(Capabilities::AUDIO) { until_quote(b"\"data\":\"").sum() } else { 0 };
+    len_to_u64(inline + sounds)
+}
+
+fn images(content: &str, needs: Capabilities) -> Tokens {
+    if !needs.covers(Capabilities::VISION) {
+        return Tokens::ZERO;
     }
     let images = memmem::find_iter(content.as_bytes(), "\"image_url\":").count();
-    let text = prompt_tokens(content).saturating_sub(Tokens(len_to_u64(inline) / 4));
-    text + Tokens::from_estimate(count_to_f64(len_to_u64(images)) * IMAGE_TOKENS)
+    Tokens::from_estimate(count_to_f64(len_to_u64(images)) * IMAGE_TOKENS)
 }
 
 /// Nesting takes brackets: counting them all is far cheaper than following them, and enough for nearly every body.

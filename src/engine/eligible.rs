@@ -4,7 +4,7 @@
 //! others are caution (it is coming back, it was slow when last heard of) and give way where nobody else is left.
 
 use super::breaker::Gate;
-use super::features::Request;
+use super::features::{Mode, Request};
 use super::ledger::Fit;
 use super::plan::{Admission, Candidate, Reason};
 use super::score::Forecast;
@@ -47,6 +47,10 @@ pub(super) fn is_capable(candidate: &Candidate<'_>, request: &Request) -> bool {
 /// Whether the request is short enough.
 pub(super) fn fits(candidate: &Candidate<'_>, request: &Request, lengths: Lengths) -> bool {
     let wanted = request.max_output.unwrap_or(Tokens::ZERO);
+    if request.mode == Mode::Embedding {
+        // A context is for each text of a batch, and what is known of the batch is its sum.
+        return true;
+    }
     match lengths {
         Lengths::Prompt => candidate.context.is_none_or(|context| request.prompt < context),
         Lengths::Whole => {

@@ -6,8 +6,9 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::metrics::Metrics;
 use super::record::Record;
@@ -28,6 +29,8 @@ pub struct AccessLog {
 #[derive(Debug)]
 pub struct AccessLogWriter {
     queue: SyncSender<Message>,
+    /// Nothing ever comes; it closes when the thread ends.
+    done: Receiver<()>,
     thread: JoinHandle<()>,
 }
 
@@ -55,9 +58,13 @@ impl AccessLog {
     ) -> io::Result<(Self, AccessLogWriter)> {
         let (queue, lines) = sync_channel(length);
         let drops = Arc::clone(&metrics);
-        let thread =
-            std::thread::Builder::new().name("access-log".to_owned()).spawn(move || write_all(&lines, sink, &drops))?;
-        Ok((Self { queue: Some(queue.clone()), metrics }, AccessLogWriter { queue, thread }))
+        let (working, done) = sync_channel(0);
+        let body = move || {
+            write_all(&lines, sink, &drops);
+            drop(working);
+        };
+        let thread = std::thread::Builder::new().name("access-log".to_owned()).spawn(body)?;
+        Ok((Self { queue: Some(queue.clone()), metrics }, AccessLogWriter { queue, done, thread }))
     }
 
     /// Leaves a line. Never waits: if the writer is behind, the line is dropped and counted.
@@ -74,13 +81,20 @@ impl AccessLog {
 }
 
 impl AccessLogWriter {
-    /// Writes what has been left so far and ends the thread. Blocks; lines left later are dropped.
+    /// Writes what has been left so far and ends the thread. Waits a second for a reader that has stopped reading;
+    /// lines left later are dropped.
     pub fn finish(self) {
-        // Fails only if the thread is gone already, which is what is wanted.
-        let asked = self.queue.send(Message::Finish).is_ok();
-        if self.thread.join().is_err() {
-            tracing::error!(asked, "the access log's writer had stopped early; lines are missing");
+        let mut asked = false;
+        for _ in 0..1_000 {
+            asked = asked || self.queue.try_send(Message::Finish).is_ok();
+            if let Err(RecvTimeoutError::Disconnected) = self.done.recv_timeout(Duration::from_millis(1)) {
+                if self.thread.join().is_err() {
+                    tracing::error!("the access log's writer had stopped early; lines are missing");
+                }
+                return;
+            }
         }
+        tracing::warn!("nobody reads the access log; what is left of it is lost");
     }
 }
 
@@ -223,6 +237,19 @@ mod tests {
         drop(permit);
         writer.finish();
         assert_eq!(sink.lines(), 5);
+    }
+
+    #[test]
+    fn a_reader_that_has_stopped_reading_does_not_keep_the_daemon_from_ending() {
+        let (arrived, _arrivals) = channel();
+        let (_permit, permits) = channel();
+        let sink = Sink { gate: Some(Gate { arrived, permits: Arc::new(Mutex::new(permits)) }), ..Sink::default() };
+        let (log, writer) = AccessLog::start_with_queue(1, sink, metrics()).unwrap();
+        for _ in 0..5 {
+            log.write(&record());
+        }
+
+        writer.finish();
     }
 
     #[test]

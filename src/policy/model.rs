@@ -47,6 +47,8 @@ pub struct Model {
 pub struct Server {
     /// The data plane's address.
     pub listen: SocketAddr,
+    /// Who may use it.
+    pub openness: Openness,
     /// The admin plane's address.
     pub admin: SocketAddr,
     /// The token that the admin plane asks for beyond loopback.
@@ -63,6 +65,16 @@ pub struct Server {
     pub drain: Duration,
     /// Where one JSON line per request goes.
     pub access_log: AccessLog,
+}
+
+/// Whether anybody may use the data plane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Openness {
+    /// Beyond loopback only tenants may.
+    #[default]
+    Closed,
+    /// `open = true`: anybody who reaches it.
+    Open,
 }
 
 /// Where the access log goes.

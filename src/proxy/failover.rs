@@ -26,6 +26,9 @@ use crate::observe::Outcome;
 use crate::policy::model::{Model, Route};
 use crate::runtime;
 
+/// When to ask again if only a person can change the answer.
+const NOT_SOON: Duration = Duration::from_mins(1);
+
 /// A request that was read and admitted.
 pub(super) struct Call {
     /// Which API is called.
@@ -224,7 +227,8 @@ fn nothing_eligible(plan: &Plan, call: &Call) -> Refusal {
         }
         Some(Cause::Quota) => Refusal::RateLimited { wait },
         Some(Cause::Unavailable) | None if plan.rejected.is_empty() => {
-            Refusal::NoEndpoint { reason: "the policy excludes every endpoint of this model".to_owned(), wait }
+            let reason = "every endpoint of this model is excluded by the policy, or taken out by hand";
+            Refusal::NoEndpoint { reason: reason.to_owned(), wait: Some(NOT_SOON) }
         }
         Some(Cause::Unavailable) | None => {
             Refusal::NoEndpoint { reason: "no endpoint of this route may be used now".to_owned(), wait }

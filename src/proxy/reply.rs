@@ -70,7 +70,7 @@ pub(super) enum Refusal {
     NoEndpoint {
         /// Why not.
         reason: String,
-        /// When one may be available again; `None`: not before the policy changes.
+        /// When one may be available again.
         wait: Option<Duration>,
     },
     /// Every endpoint's quota is used up.
@@ -208,10 +208,7 @@ impl Refusal {
     /// What tells a client, and the retrying SDK inside it, whether to come back and when.
     fn advise(&self, headers: &mut HeaderMap) {
         match self {
-            Self::UpstreamFailed { .. }
-            | Self::UpstreamTimeout { .. }
-            | Self::Incapable { .. }
-            | Self::NoEndpoint { wait: None, .. } => {
+            Self::UpstreamFailed { .. } | Self::UpstreamTimeout { .. } | Self::Incapable { .. } => {
                 headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
             }
             Self::RateLimited { wait } | Self::NoEndpoint { wait, .. } => {

@@ -49,6 +49,8 @@ pub struct Seat {
     pub target: Arc<Target>,
     /// Where its metrics go.
     pub metrics: EndpointMetrics,
+    /// Keeps what the metrics say of its model.
+    _model: Arc<()>,
 }
 
 /// Why a model that compiles cannot be put in force.
@@ -65,6 +67,8 @@ pub struct Cells {
     endpoints: Registry<EndpointCell>,
     keys: Registry<KeyCell>,
     routes: Registry<RouteCell>,
+    /// Models by upstream and name, for as long as an endpoint has them.
+    models: Registry<()>,
 }
 
 impl Cells {
@@ -72,6 +76,11 @@ impl Cells {
     pub fn expire(&mut self, metrics: &Metrics, now: Timestamp) {
         for name in self.endpoints.expire(now) {
             metrics.forget_endpoint(&name);
+        }
+        for name in self.models.expire(now) {
+            if let Some((upstream, model)) = name.split_once('\n') {
+                metrics.forget_model(upstream, model);
+            }
         }
         self.keys.expire(now);
         self.routes.expire(now);
@@ -104,6 +113,7 @@ impl Snapshot {
             cell.relimit(&endpoint.limits);
             let upstream = &model.upstreams[endpoint.upstream].name;
             Arc::new(Seat {
+                _model: cells.models.resolve(&format!("{upstream}\n{}", endpoint.model), now, || ()),
                 cell,
                 key: Arc::clone(&keys[endpoint.key]),
                 target: Arc::clone(&targets[endpoint.key]),

@@ -1,11 +1,14 @@
 //! Reloads: what runs is not disturbed, what is wrong is not taken, and every way of changing a file is noticed.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use crate::client::{Outcome, chat, is_whole_stream, send};
-use crate::stage::{Stage, policy};
+use faregate::control::Daemon;
+
+use crate::client::{Outcome, chat, is_whole_stream, request, send};
+use crate::stage::{Stage, policy, source};
 
 /// Runs all of them at once, each in a task of its own.
 async fn all<F>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output>
@@ -92,5 +95,28 @@ async fn an_invalid_file_changes_nothing_and_is_shown_until_it_is_mended() {
     stage.replace("policy.toml", &policy(3));
     stage.until_ready("the mended policy", |ready| ready["last_reload"]["successful"] == true).await;
     assert!(stage.admin("GET", "/metrics").await.1.contains("faregate_config_last_reload_successful 1"));
+    stage.daemon.stop();
+}
+
+#[tokio::test]
+async fn a_reload_does_not_open_a_listener_that_tenants_protect() {
+    let stage = Stage::new(1, 1, Duration::ZERO).await;
+    let folder = stage.folder.path();
+    let local = fs::read_to_string(folder.join("faregate.toml")).unwrap();
+    let tenants = "[[tenants]]\nname = \"t\"\nkeys = [\"literal:of-a-tenant\"]\n";
+    let exposed = local.replacen("127.0.0.1:0", "0.0.0.0:0", 1);
+    fs::write(folder.join("exposed.toml"), format!("{exposed}{tenants}")).unwrap();
+    let daemon = Daemon::start(source(&folder.join("exposed.toml"))).unwrap();
+    let data = SocketAddr::from((Ipv4Addr::LOCALHOST, daemon.data.port()));
+    assert_eq!(send(data, chat(false)).await.unwrap().0, 401);
+
+    // What would be fine for a start is not while the old listener is bound.
+    stage.replace("exposed.toml", &local);
+    let (status, body) = send(daemon.admin, request("POST", "/v1/reload", "")).await.unwrap();
+
+    assert_eq!(status, 422, "{body}");
+    assert!(body.contains("no tenants"), "{body}");
+    assert_eq!(send(data, chat(false)).await.unwrap().0, 401);
+    daemon.stop();
     stage.daemon.stop();
 }

@@ -124,7 +124,7 @@ async fn naming_an_endpoint_is_no_way_around_the_policy() {
 
     assert_eq!(allowed.header("x-faregate-endpoint"), "cheap/m");
     assert_eq!((by_id.status.as_u16(), by_id.code().as_str()), (503, "no_endpoint_available"));
-    assert_eq!(by_id.header("x-should-retry"), "false", "waiting does not change a policy");
+    assert_eq!(by_id.header("retry-after"), "60", "a short wait does not change a policy");
     assert_eq!(by_model.header("x-faregate-endpoint"), "cheap/m");
     assert_eq!((cheap.stats().requests, dear.stats().requests), (2, 0));
 }

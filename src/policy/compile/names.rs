@@ -92,7 +92,8 @@ fn call_by_name(
     }
 }
 
-/// One route per way of naming a model directly: `model` at all its upstreams, `upstream/model`, `upstream/model#key`.
+/// One route per way of naming a model directly: `upstream/model#key`, `upstream/model`, `model` at all its upstreams.
+/// In this order: a model whose own name looks like `upstream/model` does not take another upstream's.
 fn imply(base: &Base, tables: &Tables, routes: &mut IdVec<RouteIx, Route>, names: &mut Names) {
     let by_model = group(tables, |endpoint| tables.endpoints[endpoint].model.to_string());
     let by_upstream = group(tables, |endpoint| {
@@ -101,7 +102,7 @@ fn imply(base: &Base, tables: &Tables, routes: &mut IdVec<RouteIx, Route>, names
     });
     let by_key = group(tables, |endpoint| tables.endpoints[endpoint].id.to_string());
     let name: Arc<str> = UNLISTED.into();
-    for (called, endpoints) in by_model.into_iter().chain(by_upstream).chain(by_key) {
+    for (called, endpoints) in by_key.into_iter().chain(by_upstream).chain(by_model) {
         if names.resolve(&called).is_some() {
             continue;
         }

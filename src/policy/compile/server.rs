@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{AccessLog, Server};
+use crate::policy::model::{AccessLog, Openness, Server};
 use crate::policy::raw::config::Tenant;
-use crate::policy::raw::server::{Openness, Server as RawServer};
+use crate::policy::raw::server::Server as RawServer;
 use crate::policy::source::At;
 
 use super::{Context, secrets};
@@ -28,6 +28,7 @@ pub(super) fn compile(raw: &RawServer, tenants: &[Tenant], context: &Context<'_>
     };
     Some(Server {
         listen,
+        openness: raw.openness,
         admin,
         admin_token,
         workers: raw.workers,

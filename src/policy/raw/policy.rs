@@ -61,7 +61,7 @@ pub(crate) enum UnknownPrice {
     Exclude,
     /// It is used when all others have failed.
     LastResort,
-    /// It is used as if it were free.
+    /// It is used after all of its tier that have a price.
     Allow,
 }
 

@@ -4,22 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::policy::fields::Fields;
-use crate::policy::model::AccessLog;
+use crate::policy::model::{AccessLog, Openness};
 use crate::policy::quantity::{QuantityError, duration, size};
 use crate::policy::read::{Node, count};
 use crate::policy::source::At;
 
 use super::keys::{self, KeySource};
-
-/// Whether anybody may use the data plane.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Openness {
-    /// Beyond loopback only tenants may.
-    #[default]
-    Closed,
-    /// `open = true`: anybody who reaches it.
-    Open,
-}
 
 /// What `[server]` says.
 #[derive(Debug, Default)]

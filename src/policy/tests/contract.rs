@@ -128,6 +128,7 @@ const SUPPORTED: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "open = true",
             "listen = \"127.0.0.1:1\"",
             "admin = \"127.0.0.1:1\"",
             "admin_token = \"env:KEY\"",
@@ -226,7 +227,6 @@ fn every_supported_field_changes_the_model() {
 fn what_only_says_the_usual_is_accepted() {
     let usual = compiled("nothing", "");
     for (place, field) in [
-        ("server", "open = true"),
         ("upstream", "dialect = \"openai\""),
         ("listed", "region = \"cn\""),
         ("defaults", "allow_headers = []\nunlisted = \"allow\"\nunknown_price = \"exclude\""),
