@@ -4,10 +4,12 @@
 //! strictly, because a model name that two parsers read differently would be a way around the policy.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
 use memchr::{memchr2, memmem};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use simdutf8::compat::{Utf8Error, from_utf8};
 
@@ -52,6 +54,8 @@ pub struct Head<'a> {
     pub stream: bool,
     /// The most output accepted, over all choices.
     pub max_output: Option<Tokens>,
+    /// How many answers are asked for.
+    pub choices: u64,
     /// What the endpoint must be able to do.
     pub needs: Capabilities,
     /// What the client wants to hear about usage.
@@ -114,41 +118,81 @@ impl BodyError {
     }
 }
 
-/// The fields that are read. `serde` refuses a second occurrence of any of them.
-#[derive(Deserialize)]
-struct Fields<'a> {
-    #[serde(borrow)]
-    model: Option<&'a RawValue>,
-    #[serde(borrow)]
-    stream: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
-    stream_options: Option<&'a RawValue>,
-    #[serde(borrow)]
-    max_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    max_completion_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    n: Option<&'a RawValue>,
-    #[serde(borrow)]
-    messages: Option<&'a RawValue>,
-    #[serde(borrow)]
-    prompt: Option<&'a RawValue>,
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tools: Option<&'a RawValue>,
-    #[serde(borrow)]
-    functions: Option<&'a RawValue>,
-    #[serde(borrow)]
-    response_format: Option<&'a RawValue>,
-    #[serde(borrow)]
-    user: Option<&'a RawValue>,
+/// The fields that are read, and a reader that refuses a second occurrence of any of them: two parsers could take
+/// different ones.
+macro_rules! fields {
+    ($($name:ident),+) => {
+        #[derive(Default)]
+        struct Fields<'a> {
+            $($name: Option<&'a RawValue>,)+
+        }
+
+        impl<'de> Visitor<'de> for Fields<'de> {
+            type Value = Self;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+                while let Some(Text(name)) = map.next_key()? {
+                    match &*name {
+                        $(stringify!($name) => if self.$name.replace(map.next_value()?).is_some() {
+                            return Err(A::Error::duplicate_field(stringify!($name)));
+                        },)+
+                        other => {
+                            refuse_a_second_model(other)?;
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                // A field that is null is as good as none, but where usage is asked for it is the place to do so.
+                $(if stringify!($name) != "stream_options" {
+                    self.$name = self.$name.filter(|raw| raw.get() != "null");
+                })+
+                Ok(self)
+            }
+        }
+    };
 }
 
-/// A field that is there and null has a place where it can be replaced; inserting a second one would make a duplicate.
-fn even_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(from).map(Some)
+fields!(
+    model,
+    stream,
+    stream_options,
+    max_tokens,
+    max_completion_tokens,
+    n,
+    messages,
+    prompt,
+    input,
+    tools,
+    functions,
+    response_format,
+    user
+);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Fields::default())
+    }
 }
+
+/// Some servers fold the case of names, and some take a list of models beside the one: both would run a model that the
+/// policy has not seen.
+fn refuse_a_second_model<E: de::Error>(name: &str) -> Result<(), E> {
+    if name.eq_ignore_ascii_case("model") {
+        return Err(E::custom(format_args!("'{name}' could be taken for 'model'; leave it out")));
+    }
+    if name.eq_ignore_ascii_case("models") {
+        return Err(E::custom("'models' would choose a model past the policy; name one in 'model'"));
+    }
+    Ok(())
+}
+
+/// A string that is borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Reads the head of `body`.
 pub fn read_head(kind: Kind, body: &[u8]) -> Result<Head<'_>, BodyError> {
@@ -171,10 +215,12 @@ pub fn read_head(kind: Kind, body: &[u8]) -> Result<Head<'_>, BodyError> {
     }
     let asked = asks_for_usage(&fields)?;
     let content = content(kind, &fields)?;
+    let choices = whole("n", fields.n)?.unwrap_or(1).max(1);
     let needs = needs(&fields, content);
     Ok(Head {
         stream,
-        max_output: max_output(&fields)?,
+        max_output: max_output(&fields, choices)?,
+        choices,
         needs,
         usage_wish: match (stream, asked) {
             (false, _) => UsageWish::NotStream,
@@ -197,8 +243,6 @@ fn span(text: &str, raw: &RawValue) -> Range<usize> {
 }
 
 fn text_of<'a>(field: &'static str, raw: &'a RawValue) -> Result<Cow<'a, str>, BodyError> {
-    #[derive(Deserialize)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     parse::<Text<'_>>(field, "a string", raw).map(|text| text.0)
 }
 
@@ -224,13 +268,14 @@ fn asks_for_usage(fields: &Fields<'_>) -> Result<bool, BodyError> {
     Ok(options.and_then(|options| options.include_usage).unwrap_or(false))
 }
 
-fn max_output(fields: &Fields<'_>) -> Result<Option<Tokens>, BodyError> {
-    const WHOLE: &str = "a whole number";
-    let number = |field, raw: Option<&RawValue>| raw.map_or(Ok(None), |raw| parse::<Option<u64>>(field, WHOLE, raw));
-    let new = number("max_completion_tokens", fields.max_completion_tokens)?;
-    let most = new.or(number("max_tokens", fields.max_tokens)?);
-    let choices = number("n", fields.n)?.unwrap_or(1);
-    Ok(most.map(|most| Tokens(most.saturating_mul(choices.max(1)))))
+fn max_output(fields: &Fields<'_>, choices: u64) -> Result<Option<Tokens>, BodyError> {
+    let new = whole("max_completion_tokens", fields.max_completion_tokens)?;
+    let most = new.or(whole("max_tokens", fields.max_tokens)?);
+    Ok(most.map(|most| Tokens(most.saturating_mul(choices))))
+}
+
+fn whole(field: &'static str, raw: Option<&RawValue>) -> Result<Option<u64>, BodyError> {
+    raw.map_or(Ok(None), |raw| parse::<Option<u64>>(field, "a whole number", raw))
 }
 
 /// What the prompt is made of.
@@ -280,15 +325,32 @@ fn is_token_ids(content: &str) -> bool {
 
 /// Bytes of images, sounds and documents inside the body. They are not read as text, at four bytes a token.
 fn inline_bytes(content: &str, needs: Capabilities) -> u64 {
-    let until_quote = |needle: &'static [u8]| {
-        memmem::find_iter(content.as_bytes(), needle).map(move |at| {
-            let rest = content.as_bytes().get(at + needle.len()..).unwrap_or_default();
-            memchr::memchr(b'"', rest).unwrap_or(rest.len())
-        })
+    let files = strings_after(content, b"\"data:").filter(|text| is_base64(text)).map(<[u8]>::len).sum::<usize>();
+    let sounds = if needs.covers(Capabilities::AUDIO) {
+        strings_after(content, b"\"data\":\"").map(<[u8]>::len).sum()
+    } else {
+        0
     };
-    let inline: usize = until_quote(b";base64,").sum();
-    let sounds: usize = if needs.covers(Capabilities::AUDIO) { until_quote(b"\"data\":\"").sum() } else { 0 };
-    len_to_u64(inline + sounds)
+    len_to_u64(files + sounds)
+}
+
+/// What lies between each `opening` and the next quote. Goes on behind that quote, so that no byte is read twice.
+fn strings_after<'a>(content: &'a str, opening: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let finder = memmem::Finder::new(opening);
+    let mut rest = content.as_bytes();
+    std::iter::from_fn(move || {
+        let inside = rest.get(finder.find(rest)? + opening.len()..)?;
+        let length = memchr::memchr(b'"', inside).unwrap_or(inside.len());
+        let (text, behind) = inside.split_at_checked(length)?;
+        rest = behind;
+        Some(text)
+    })
+}
+
+/// Whether a data URL's text says so, in its first few bytes.
+fn is_base64(text: &[u8]) -> bool {
+    const LONGEST_TYPE: usize = 128;
+    memmem::find(text.get(..LONGEST_TYPE).unwrap_or(text), b";base64,").is_some()
 }
 
 fn images(content: &str, needs: Capabilities) -> Tokens {

@@ -4,6 +4,7 @@
 //! `Response.Error`, plain text, HTML. Reading is lenient and never fails; what cannot be understood is its own text.
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// Longer messages are cut: some gateways answer with whole pages.
@@ -75,6 +76,11 @@ impl WireError {
     pub fn redacted_message(&self) -> String {
         redact(&self.message)
     }
+}
+
+/// Whether an `error` field tells of one: some answers carry an empty one.
+pub(super) fn is_told(error: &RawValue) -> bool {
+    !matches!(error.get(), "{}" | "\"\"")
 }
 
 fn text(value: &Value, names: &[&str]) -> Option<String> {

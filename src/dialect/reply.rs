@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::WireError;
+use super::error::{WireError, is_told};
 use super::estimate::prompt_tokens;
 use super::{Kind, usage};
 use crate::engine::Usage;
@@ -32,12 +32,6 @@ pub enum PlainReply {
 struct Skimmed<'a> {
     #[serde(borrow)]
     error: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error_code: Option<&'a RawValue>,
-    #[serde(borrow)]
-    base_resp: Option<&'a RawValue>,
-    #[serde(borrow, rename = "Response")]
-    response: Option<&'a RawValue>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -71,10 +65,9 @@ pub fn inspect_plain(kind: Kind, body: &Bytes) -> PlainReply {
     }
 }
 
+/// Without an answer it is an error, whatever its shape.
 fn is_error(reply: &Skimmed<'_>, answered: Option<&RawValue>) -> bool {
-    let told = reply.error.is_some_and(|raw| raw.get() != "{}" && raw.get() != "\"\"");
-    let wrapped = [reply.error_code, reply.base_resp, reply.response].iter().any(Option::is_some);
-    told || (answered.is_none() && wrapped) || answered.is_some_and(finished_in_error)
+    reply.error.is_some_and(is_told) || answered.is_none_or(finished_in_error)
 }
 
 /// OpenRouter ends an answer that failed with this reason, beside whatever was produced.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::error::WireError;
+use super::error::{WireError, is_told};
 use super::estimate::delta_tokens;
 use super::usage;
 use crate::engine::Usage;
@@ -45,10 +45,15 @@ impl Splitter {
             self.pending = chunk;
             return;
         }
-        let mut joined = BytesMut::with_capacity(self.pending.len() + chunk.len());
-        joined.extend_from_slice(&self.pending);
+        // What nobody else holds grows in place, so that an event in many pieces is not copied for each of them.
+        let mut joined = std::mem::take(&mut self.pending).try_into_mut().unwrap_or_else(BytesMut::from);
         joined.extend_from_slice(&chunk);
         self.pending = joined.freeze();
+    }
+
+    /// Bytes of a frame that has begun.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
     }
 
     /// The next complete frame, if there is one.
@@ -126,11 +131,13 @@ pub struct Inspection {
     pub usage: Option<Usage>,
     /// Output in it, estimated.
     pub output: Tokens,
+    /// How many choices end with it.
+    pub finishes: u64,
 }
 
 impl Inspection {
     const fn of(kind: Frame) -> Self {
-        Self { kind, usage: None, output: Tokens::ZERO }
+        Self { kind, usage: None, output: Tokens::ZERO, finishes: 0 }
     }
 }
 
@@ -188,7 +195,8 @@ struct Delta<'a> {
 #[derive(Default)]
 struct Choices<'a> {
     output: Tokens,
-    finish: Option<&'a RawValue>,
+    finishes: u64,
+    failed: bool,
     usage: Option<&'a RawValue>,
     any: bool,
 }
@@ -204,7 +212,10 @@ impl<'a> Choices<'a> {
             }
         }
         self.any = true;
-        self.finish = self.finish.or(choice.finish_reason);
+        // Some servers send an empty reason, or the word, with every chunk.
+        let reason = choice.finish_reason.map(RawValue::get).filter(|reason| !matches!(*reason, "\"\"" | "\"null\""));
+        self.finishes += u64::from(reason.is_some());
+        self.failed |= reason == Some("\"error\"");
         self.usage = self.usage.or(choice.usage);
     }
 }
@@ -276,13 +287,12 @@ fn inspect_data(data: Option<&str>, failed: bool) -> Inspection {
 fn inspect_chunk(chunk: &Chunk<'_>, data: &str) -> Inspection {
     let none = Choices::default();
     let choices = chunk.choices.as_ref().unwrap_or(&none);
-    let failed = choices.finish.is_some_and(|reason| reason.get() == "\"error\"");
-    if failed || chunk.error.is_some() || (chunk.choices.is_none() && chunk.error_code.is_some()) {
+    if choices.failed || chunk.error.is_some_and(is_told) || (chunk.choices.is_none() && chunk.error_code.is_some()) {
         return Inspection::of(Frame::Error(WireError::parse(data.as_bytes())));
     }
     let reported = [chunk.usage, chunk.x_groq.as_ref().and_then(|groq| groq.usage), choices.usage];
     let usage = reported.into_iter().flatten().find_map(|raw| usage::parse(raw.get()));
-    let kind = if choices.finish.is_some() {
+    let kind = if choices.finishes > 0 {
         Frame::Finish
     } else if choices.output > Tokens::ZERO {
         Frame::Content
@@ -291,5 +301,5 @@ fn inspect_chunk(chunk: &Chunk<'_>, data: &str) -> Inspection {
     } else {
         Frame::Preamble
     };
-    Inspection { kind, usage, output: choices.output }
+    Inspection { kind, usage, output: choices.output, finishes: choices.finishes }
 }

@@ -8,21 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Response, response};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Response, StatusCode, response};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::outgoing::{self, Payload};
-use super::plain::{self, Plain};
+use super::plain::{self, Collected, Plain};
 use super::pool::{Lease, LeasedBody, Pool, Reuse};
 use super::stream::{Ending, Reader, Step, UsageChunk, describe};
 use super::worker::Held;
-use crate::dialect::{Kind, WireError};
+use crate::dialect::{Kind, WireError, error_body};
 use crate::engine::{Failure, Verdict as Consequence, classify};
 use crate::policy::model::Timeouts;
 use crate::state::Target;
 
+/// A connection that had been closed already shows it at once. Later, the upstream may have been at work.
+const STALE_SHOWS: Duration = Duration::from_secs(1);
 /// Reply bytes held while waiting for the first content of a stream.
 const MAX_PREAMBLE: usize = 64 * 1024;
 
@@ -36,6 +38,8 @@ pub(super) struct Letter<'a> {
     pub payload: Payload,
     /// What to do with the usage chunk.
     pub usage_chunk: UsageChunk,
+    /// How many answers are asked for.
+    pub choices: u64,
 }
 
 /// How long this try may take.
@@ -88,9 +92,14 @@ pub(super) async fn attempt(
     limits: Limits,
     held: &mut Held,
 ) -> Verdict {
-    let lease = match pool.checkout(&target.url, limits.timeouts.connect).await {
-        Ok(lease) => lease,
-        Err(error) => return Verdict::Failed(Trouble::new(Failure::Unreachable, error.to_string())),
+    let checkout = pool.checkout(&target.url, limits.timeouts.connect);
+    let lease = match tokio::time::timeout_at(limits.deadline, checkout).await {
+        Ok(Ok(lease)) => lease,
+        Ok(Err(error)) => return Verdict::Failed(Trouble::new(Failure::Unreachable, error.to_string())),
+        Err(_elapsed) => {
+            let trouble = Trouble::new(Failure::Unreachable, "no connection before the request's time ran out");
+            return Verdict::Failed(Trouble { deadline_passed: true, ..trouble });
+        }
     };
     let soft = crate::runtime::instant() + limits.answer;
     let answer = exchange(pool, lease, target, letter, limits, held);
@@ -112,8 +121,7 @@ async fn exchange(
     limits: Limits,
     held: &mut Held,
 ) -> Verdict {
-    let usage_chunk = letter.usage_chunk;
-    let kind = letter.kind;
+    let (kind, usage_chunk, choices) = (letter.kind, letter.usage_chunk, letter.choices);
     let (response, lease) = match send(pool, lease, target, letter, limits).await {
         Ok(sent) => sent,
         Err(trouble) => return Verdict::Failed(trouble),
@@ -124,10 +132,11 @@ async fn exchange(
         return refused_or_failed(parts, body).await;
     }
     if is_event_stream(&parts.headers) {
-        return open_stream(parts, Reader::new(body, usage_chunk), held).await;
+        return open_stream(parts, Reader::new(body, usage_chunk, choices), held).await;
     }
     match plain::collect(kind, &parts.headers, body, held).await {
-        Ok(answer) => Verdict::Plain(parts, answer),
+        Ok(Collected::Error(error, body)) => disguised(parts, &error, body),
+        Ok(Collected::Answer(answer)) => Verdict::Plain(parts, answer),
         Err(trouble) => Verdict::Failed(trouble),
     }
 }
@@ -144,9 +153,10 @@ async fn send(
         outgoing::request(target.uri(letter.kind), letter.headers, &target.host, target.authorization.as_ref(), payload)
     };
     if lease.reused == Reuse::Reused {
+        let sent = crate::runtime::now();
         match lease.sender.send_request(make(letter.payload.clone())).await {
             Ok(response) => return Ok((response, lease)),
-            Err(error) if nothing_came(&error) => {
+            Err(error) if nothing_came(&error) && crate::runtime::now().since(sent) < STALE_SHOWS => {
                 tracing::debug!(%error, "reused connection was closed; sending on a fresh one");
                 lease = pool
                     .connect(&target.url, limits.timeouts.connect)
@@ -168,10 +178,11 @@ fn nothing_came(error: &hyper::Error) -> bool {
 }
 
 fn is_broken_pipe(error: &hyper::Error) -> bool {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
-    std::error::Error::source(error)
-        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
-        .is_some_and(|cause| matches!(cause.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected))
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>()).is_some_and(|cause| {
+        // TLS calls a connection that was closed without a farewell an unexpected end.
+        matches!(cause.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
+    })
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
@@ -195,6 +206,24 @@ async fn refused_or_failed(parts: response::Parts, body: LeasedBody) -> Verdict 
     }
 }
 
+/// An error that came with status 200.
+fn disguised(mut parts: response::Parts, error: &WireError, body: Bytes) -> Verdict {
+    let status = error.status();
+    let failure = status.and_then(classify).unwrap_or(Failure::ServerError);
+    match failure.verdict() {
+        Consequence::ReturnToClient => {
+            parts.status =
+                status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::BAD_REQUEST);
+            parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            Verdict::Refused(parts, body)
+        }
+        Consequence::TryElsewhere => {
+            let detail = format!("an error inside a 200: {}", error.redacted_message());
+            Verdict::Failed(Trouble::new(failure, detail))
+        }
+    }
+}
+
 /// Holds the reply back until there is something to show.
 async fn open_stream(parts: response::Parts, mut reader: Reader, held: &mut Held) -> Verdict {
     let mut counted = 0;
@@ -212,8 +241,9 @@ async fn open_stream(parts: response::Parts, mut reader: Reader, held: &mut Held
             }
             Step::Silence => {}
             Step::Error(error) => {
-                let failure = error.status().and_then(classify).unwrap_or(Failure::ServerError);
-                return Verdict::Failed(Trouble::new(failure, error.redacted_message()));
+                let kind = error.kind.as_deref().unwrap_or("api_error");
+                let code = error.code.as_deref().unwrap_or_default();
+                return disguised(parts, &error, error_body(&error.message, kind, None, code));
             }
             Step::Ended(Ending::Truncated) => {
                 return Verdict::Failed(Trouble::new(Failure::Reset, "the stream ended before its first token"));

@@ -87,6 +87,7 @@ impl Exchange {
     /// A call of an upstream begins.
     pub(super) fn calling(&mut self, guard: Guard) {
         self.endpoint = Some(guard.endpoint());
+        self.settlement = None;
         self.guard = Some(guard);
     }
 

@@ -19,9 +19,10 @@ use super::plain::Plain;
 use super::relay::{Patience, ReplyBody, StreamRelay};
 use super::reply::{Refusal, X_SHOULD_RETRY};
 use super::stream::UsageChunk;
+use super::watchdog::Watched;
 use crate::dialect::{InjectUsage, Kind, SplicePoints, splice};
-use crate::engine::{Cause, Entry, Failure, Mode, Plan, Request, decide};
-use crate::ids::{EndpointIx, RouteIx};
+use crate::engine::{Cause, Entry, Failure, Mode, Plan, Request, Scope, decide};
+use crate::ids::{EndpointIx, KeyIx, RouteIx};
 use crate::observe::Outcome;
 use crate::policy::model::{Model, Route};
 use crate::runtime;
@@ -41,6 +42,8 @@ pub(super) struct Call {
     pub splice: SplicePoints,
     /// Whether the stream's usage has to be asked for.
     pub inject_usage: InjectUsage,
+    /// How many answers are asked for.
+    pub choices: u64,
     /// What the engine needs to know.
     pub request: Request,
     /// What serves it.
@@ -52,6 +55,8 @@ pub(super) struct Call {
 struct Failures {
     tried: Vec<EndpointIx>,
     troubles: Vec<Trouble>,
+    /// Keys that were refused, or whose account is empty.
+    barred: Vec<KeyIx>,
 }
 
 /// Answers `call`.
@@ -97,48 +102,62 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
             }
             Verdict::Plain(parts, Plain::Large(begun, body)) => {
                 let parts = reply_head(&mut exchange, &parts);
-                let relay = PlainRelay::new(exchange, begun, *body, deadline);
-                return Response::from_parts(parts, ReplyBody::Plain(Box::new(relay)));
+                let relay = PlainRelay::new(exchange, begun, *body);
+                return Response::from_parts(parts, ReplyBody::Plain(Watched::new(relay, deadline)));
             }
             Verdict::Stream(parts, reader) => {
                 let parts = reply_head(&mut exchange, &parts);
                 let relay = StreamRelay::new(exchange, reader, Patience { idle: route.timeouts.idle, deadline });
-                return Response::from_parts(parts, ReplyBody::Stream(Box::new(relay)));
+                return Response::from_parts(parts, ReplyBody::Stream(Watched::new(relay, deadline)));
             }
         }
     }
 }
 
-/// Decides, and begins the call of the best endpoint that is still free when its turn comes.
+/// Decides, and begins the call of the best endpoint that is still free when its turn comes. Where others were faster,
+/// it decides once more.
 fn next_call(exchange: &mut Exchange, call: &Call, failures: &Failures) -> Result<Entry, Refusal> {
     let snapshot = Arc::clone(&exchange.snapshot);
-    let now = runtime::now();
-    let candidates = snapshot.candidates(call.route, &call.request, &failures.tried, now);
-    let view = snapshot.view(call.route, &candidates, now);
-    let plan = decide(&view, &call.request, now, &mut *exchange.worker.rng.lock());
-    for entry in &plan.entries {
-        snapshot.seats[entry.endpoint].cell.scored(entry.score);
-    }
+    let mut plan = decide_again(exchange, call, failures);
     if plan.entries.is_empty() {
-        return Err(if failures.troubles.is_empty() {
-            nothing_eligible(&plan, call)
-        } else {
-            failures.refusal(&snapshot.model)
-        });
+        return Err(failures.or_else(&snapshot.model, || nothing_eligible(&plan, call)));
     }
-    if !failures.troubles.is_empty() && !snapshot.routes[call.route].with(|state| state.withdraw(now)) {
+    let is_retry = !failures.troubles.is_empty();
+    if is_retry && !snapshot.routes[call.route].with(|state| state.withdraw(runtime::now())) {
         tracing::warn!(route = %snapshot.model.routes[call.route].name, "retry budget is empty: not failing over");
         return Err(failures.refusal(&snapshot.model));
     }
-    for entry in &plan.entries {
-        let guard = Guard::admit(&snapshot, call.route, entry, call.request.mode, call.request.prompt);
-        if let Some(guard) = guard {
-            failures.count_failover(exchange);
-            exchange.calling(guard);
-            return Ok(*entry);
+    for _ in 0..2 {
+        for entry in &plan.entries {
+            let guard = Guard::admit(&snapshot, call.route, entry, call.request.mode, call.request.prompt);
+            if let Some(guard) = guard {
+                failures.count_failover(exchange);
+                exchange.calling(guard);
+                return Ok(*entry);
+            }
         }
+        plan = decide_again(exchange, call, failures);
     }
-    Err(Refusal::RateLimited { wait: wait(&plan) })
+    Err(failures.or_else(&snapshot.model, || nothing_eligible(&plan, call)))
+}
+
+/// Whom to ask now. Where a key has failed, its other endpoints come into question only if nobody else does.
+fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
+    let snapshot = &exchange.snapshot;
+    let now = runtime::now();
+    let decide_without = |excluded: &[EndpointIx]| {
+        let candidates = snapshot.candidates(call.route, &call.request, excluded, now);
+        let view = snapshot.view(call.route, &candidates, now);
+        decide(&view, &call.request, now, &mut *exchange.worker.rng.lock())
+    };
+    let mut plan = decide_without(&failures.tried_or_barred(&snapshot.model));
+    if plan.entries.is_empty() && !failures.barred.is_empty() {
+        plan = decide_without(&failures.tried);
+    }
+    for entry in &plan.entries {
+        snapshot.seats[entry.endpoint].cell.scored(entry.score);
+    }
+    plan
 }
 
 fn letter<'a>(exchange: &Exchange, call: &'a Call, endpoint: EndpointIx) -> Letter<'a> {
@@ -151,6 +170,7 @@ fn letter<'a>(exchange: &Exchange, call: &'a Call, endpoint: EndpointIx) -> Lett
             InjectUsage::Yes => UsageChunk::Withheld,
             InjectUsage::No => UsageChunk::Wanted,
         },
+        choices: call.choices,
     }
 }
 
@@ -163,8 +183,25 @@ impl Failures {
         exchange.failed.push((endpoint, failure));
         let id = &exchange.snapshot.model.endpoints[endpoint].id;
         tracing::warn!(request_id = %exchange.id, endpoint = %id, class = failure.label(), detail = %trouble.detail, "attempt failed");
+        if failure.scope() == Scope::Key {
+            self.barred.push(exchange.snapshot.model.endpoints[endpoint].key);
+        }
         self.tried.push(endpoint);
         self.troubles.push(trouble);
+    }
+
+    fn tried_or_barred(&self, model: &Model) -> Vec<EndpointIx> {
+        let barred = model.endpoints.iter().filter(|(_, endpoint)| self.barred.contains(&endpoint.key));
+        let mut excluded = self.tried.clone();
+        if !self.barred.is_empty() {
+            excluded.extend(barred.map(|(position, _)| position));
+        }
+        excluded
+    }
+
+    /// What has failed, or else what `otherwise` says.
+    fn or_else(&self, model: &Model, otherwise: impl FnOnce() -> Refusal) -> Refusal {
+        if self.troubles.is_empty() { otherwise() } else { self.refusal(model) }
     }
 
     /// Counted once it is certain that the request goes on elsewhere.
@@ -226,6 +263,9 @@ fn nothing_eligible(plan: &Plan, call: &Call) -> Refusal {
             }
         }
         Some(Cause::Quota) => Refusal::RateLimited { wait },
+        None if !plan.entries.is_empty() => {
+            Refusal::NoEndpoint { reason: "other requests were faster; none is free now".to_owned(), wait }
+        }
         Some(Cause::Unavailable) | None if plan.rejected.is_empty() => {
             let reason = "every endpoint of this model is excluded by the policy, or taken out by hand";
             Refusal::NoEndpoint { reason: reason.to_owned(), wait: Some(NOT_SOON) }

@@ -4,17 +4,17 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, SizeHint};
-use tokio::time::{Instant, Sleep};
 
 use super::exchange::Exchange;
 use super::guard::End;
 use super::pool::LeasedBody;
-use super::relay::Broken;
+use super::relay::{Broken, OUT_OF_TIME};
 use super::stream::describe;
+use super::watchdog::Expire;
 use crate::dialect::{relayed_tokens, usage_in_tail};
 use crate::observe::Outcome;
 use crate::units::len_to_u64;
@@ -30,16 +30,16 @@ pub(super) struct PlainRelay {
     length: Option<u64>,
     sent: u64,
     tail: BytesMut,
-    alarm: Pin<Box<Sleep>>,
+    expired: bool,
+    waker: Option<Waker>,
 }
 
 impl PlainRelay {
     /// Relays `held`, then what `body` brings.
-    pub(super) fn new(exchange: Exchange, held: VecDeque<Bytes>, body: LeasedBody, deadline: Instant) -> Self {
+    pub(super) fn new(exchange: Exchange, held: VecDeque<Bytes>, body: LeasedBody) -> Self {
         let so_far: usize = held.iter().map(Bytes::len).sum();
         let length = body.size_hint().exact().map(|rest| rest + len_to_u64(so_far));
-        let alarm = Box::pin(tokio::time::sleep_until(deadline));
-        Self { exchange, held, body: Some(body), length, sent: 0, tail: BytesMut::new(), alarm }
+        Self { exchange, held, body: Some(body), length, sent: 0, tail: BytesMut::new(), expired: false, waker: None }
     }
 
     /// What is still to come, where the upstream has said so.
@@ -53,11 +53,14 @@ impl PlainRelay {
             return Poll::Ready(Some(Ok(self.passing(bytes))));
         }
         loop {
+            if self.expired {
+                return Poll::Ready(Some(Err(Broken { reason: OUT_OF_TIME.to_owned() })));
+            }
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
             match Pin::new(&mut *body).poll_frame(cx) {
                 Poll::Pending => {
-                    ready!(self.alarm.as_mut().poll(cx));
-                    return Poll::Ready(Some(Err(self.cut("timeouts.total ran out".to_owned()))));
+                    self.waker = Some(cx.waker().clone());
+                    return Poll::Pending;
                 }
                 Poll::Ready(None) => self.complete(),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(self.cut(describe(&error))))),
@@ -109,5 +112,18 @@ impl PlainRelay {
         self.exchange.note_error("upstream_cut");
         self.body = None;
         Broken { reason }
+    }
+}
+
+impl Expire for PlainRelay {
+    fn expire(&mut self) {
+        if self.body.is_some() {
+            self.cut(OUT_OF_TIME.to_owned());
+            self.held.clear();
+            self.expired = true;
+        }
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
     }
 }

@@ -21,6 +21,7 @@ mod relay;
 mod reply;
 mod service;
 mod stream;
+mod watchdog;
 pub mod worker;
 
 pub use headers::presented_key;

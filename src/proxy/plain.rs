@@ -16,9 +16,9 @@ use super::attempt::Trouble;
 use super::pool::LeasedBody;
 use super::stream::describe;
 use super::worker::{Held, Room};
-use crate::dialect::Kind;
 use crate::dialect::reply::{PlainReply, inspect_plain};
-use crate::engine::{Failure, Usage, classify};
+use crate::dialect::{Kind, WireError};
+use crate::engine::{Failure, Usage};
 use crate::units::Tokens;
 
 /// The largest JSON answer that is held whole.
@@ -37,6 +37,14 @@ pub(super) enum Plain {
     Large(VecDeque<Bytes>, Box<LeasedBody>),
 }
 
+/// What came with status 200.
+pub(super) enum Collected {
+    /// An answer.
+    Answer(Plain),
+    /// An error, with all that was said.
+    Error(WireError, Bytes),
+}
+
 /// A whole answer.
 pub(super) struct Answer {
     /// As it came.
@@ -53,7 +61,7 @@ pub(super) async fn collect(
     headers: &HeaderMap,
     mut body: LeasedBody,
     held: &mut Held,
-) -> Result<Plain, Trouble> {
+) -> Result<Collected, Trouble> {
     let most = if is_json(headers) { MAX_HELD } else { MAX_OTHER };
     let announced = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
     // What will not fit anyway is not held any longer than anything else.
@@ -68,25 +76,26 @@ pub(super) async fn collect(
         chunks.push_back(chunk);
         let over = length > most || room == Room::No;
         if over && !body.is_end_stream() {
-            return Ok(Plain::Large(chunks, Box::new(body)));
+            return Ok(Collected::Answer(Plain::Large(chunks, Box::new(body))));
         }
     }
     judge(kind, headers, join(chunks, length))
 }
 
-fn judge(kind: Kind, headers: &HeaderMap, answer: Bytes) -> Result<Plain, Trouble> {
+fn judge(kind: Kind, headers: &HeaderMap, answer: Bytes) -> Result<Collected, Trouble> {
     match inspect_plain(kind, &answer) {
-        PlainReply::Answer { usage, output } => Ok(Plain::Whole(Answer { body: answer, usage, output })),
-        PlainReply::Error(error) => {
-            let failure = error.status().and_then(classify).unwrap_or(Failure::ServerError);
-            Err(trouble(failure, format!("an error inside a 200: {}", error.redacted_message())))
-        }
+        PlainReply::Answer { usage, output } => Ok(whole(answer, usage, output)),
+        PlainReply::Error(error) => Ok(Collected::Error(error, answer)),
         // A reply that claims to be JSON, or nothing, and is not: a cut or a broken gateway in between.
         PlainReply::NotJson if is_json(headers) || answer.is_empty() => {
             Err(broken("the answer is not JSON".to_owned()))
         }
-        PlainReply::NotJson => Ok(Plain::Whole(Answer { body: answer, usage: None, output: Tokens::ZERO })),
+        PlainReply::NotJson => Ok(whole(answer, None, Tokens::ZERO)),
     }
+}
+
+const fn whole(body: Bytes, usage: Option<Usage>, output: Tokens) -> Collected {
+    Collected::Answer(Plain::Whole(Answer { body, usage, output }))
 }
 
 /// The body of an error reply, as far as it is worth reading. An error about an error says nothing new.
@@ -122,10 +131,6 @@ fn is_json(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.to_ascii_lowercase().contains("json"))
 }
 
-const fn trouble(failure: Failure, detail: String) -> Trouble {
-    Trouble { failure, retry_after: None, detail, deadline_passed: false }
-}
-
 const fn broken(detail: String) -> Trouble {
-    trouble(Failure::Reset, detail)
+    Trouble { failure: Failure::Reset, retry_after: None, detail, deadline_passed: false }
 }

@@ -25,6 +25,8 @@ use crate::units::Timestamp;
 
 /// Servers close idle connections after as little as five seconds; leaving earlier avoids most races.
 const IDLE_LIFE: Duration = Duration::from_secs(4);
+/// How long a connection may take to be ready for its next request.
+const READY: Duration = Duration::from_millis(5);
 /// More idle connections than this per upstream and worker are closed.
 const MAX_IDLE: usize = 256;
 /// The largest reply head that is accepted.
@@ -69,8 +71,9 @@ impl Pool {
     /// A connection to `url`: the one used last if any is alive, else a new one, within `limit`.
     pub async fn checkout(self: &Arc<Self>, url: &BaseUrl, limit: Duration) -> Result<Lease, ConnectError> {
         while let Some(mut sender) = self.take_idle(url) {
-            // The connection's own task may have to run once before the sender is ready again.
-            if sender.ready().await.is_ok() {
+            // The connection's own task may have to run once before the sender is ready again. One that takes longer is
+            // still busy with a body that its upstream did not want to read.
+            if let Ok(Ok(())) = tokio::time::timeout(READY, sender.ready()).await {
                 return Ok(Lease { sender, reused: Reuse::Reused, url: url.clone(), pool: Arc::clone(self) });
             }
         }

@@ -15,6 +15,7 @@ use super::exchange::Exchange;
 use super::guard::End;
 use super::large::PlainRelay;
 use super::stream::{Ending, Reader, Step};
+use super::watchdog::{Expire, Watched};
 use crate::dialect;
 use crate::observe::Outcome;
 use crate::runtime;
@@ -23,14 +24,17 @@ use crate::runtime;
 /// used again.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// Why a relay ends at its deadline.
+pub(super) const OUT_OF_TIME: &str = "the time for the whole request (timeouts.total) ran out";
+
 /// A reply body.
 pub(super) enum ReplyBody {
     /// All of it.
     Whole(Option<Bytes>),
     /// Events as they come.
-    Stream(Box<StreamRelay>),
+    Stream(Watched<StreamRelay>),
     /// A large plain answer as it comes.
-    Plain(Box<PlainRelay>),
+    Plain(Watched<PlainRelay>),
 }
 
 /// Why a plain reply ends early. The client sees its connection cut.
@@ -54,8 +58,8 @@ impl Body for ReplyBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(relay) => relay.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Plain(relay) => relay.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
+            Self::Stream(relay) => relay.get().poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Plain(relay) => relay.get().poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
         }
     }
 
@@ -67,7 +71,7 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(crate::units::len_to_u64(bytes.as_ref().map_or(0, Bytes::len))),
             Self::Stream(_) => SizeHint::default(),
-            Self::Plain(relay) => relay.size_hint(),
+            Self::Plain(relay) => relay.get().size_hint(),
         }
     }
 }
@@ -129,12 +133,17 @@ impl StreamRelay {
             Step::Silence => {}
             Step::Error(error) => {
                 // The event itself is the explicit end; it is among the frames that are ready.
-                tracing::warn!(error = %error.message, "upstream sent an error after its answer had begun");
+                let said = self.exchange.conceal(error.redacted_message().into());
+                tracing::warn!(error = %said.escape_ascii(), "upstream sent an error after its answer had begun");
                 let rest = self.reader.as_deref_mut().map(drain_ready).unwrap_or_default();
                 let rest = self.exchange.conceal(rest);
                 self.cut_off(rest);
             }
-            Step::Ended(Ending::Complete) => self.complete(),
+            Step::Ended(Ending::Complete) => {
+                let rest = self.reader.as_deref_mut().map(drain_ready).unwrap_or_default();
+                self.complete();
+                self.last_words = Some(rest).filter(|rest| !rest.is_empty());
+            }
             Step::Ended(Ending::Truncated) => self.cut("the upstream ended its answer early"),
             Step::Broken(reason) => self.cut(&reason),
         }
@@ -150,7 +159,7 @@ impl StreamRelay {
         let now = runtime::instant();
         let quiet_end = self.quiet_since + self.idle;
         if now >= self.deadline {
-            self.cut("the time for the whole request (timeouts.total) ran out");
+            self.cut(OUT_OF_TIME);
         } else if now < quiet_end {
             self.rearm(quiet_end.min(self.deadline));
         } else if self.reader.as_deref().is_some_and(Reader::is_complete) {
@@ -197,6 +206,14 @@ impl StreamRelay {
             }
         }
         self.exchange.settle(end);
+    }
+}
+
+impl Expire for StreamRelay {
+    fn expire(&mut self) {
+        if self.reader.is_some() {
+            self.cut(OUT_OF_TIME);
+        }
     }
 }
 

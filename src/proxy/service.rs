@@ -92,7 +92,8 @@ fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes)
         UsageWish::NotStream | UsageWish::Asked => InjectUsage::No,
     };
     let splice = head.splice_points();
-    Ok(Call { kind, headers, body, splice, inject_usage, request, route })
+    let choices = head.choices;
+    Ok(Call { kind, headers, body, splice, inject_usage, choices, request, route })
 }
 
 fn resolve(exchange: &Exchange, head: &Head<'_>) -> Result<RouteIx, Refusal> {

@@ -61,13 +61,14 @@ pub(super) struct Reader {
     usage: Option<Usage>,
     output: Tokens,
     content: bool,
-    finished: bool,
+    /// Answers that are still to end.
+    open: u64,
     done: bool,
 }
 
 impl Reader {
-    /// A reader of `body`.
-    pub(super) fn new(body: LeasedBody, usage_chunk: UsageChunk) -> Self {
+    /// A reader of `body`, in which `choices` answers come.
+    pub(super) fn new(body: LeasedBody, usage_chunk: UsageChunk, choices: u64) -> Self {
         Self {
             body,
             splitter: Splitter::new(),
@@ -76,7 +77,7 @@ impl Reader {
             usage: None,
             output: Tokens::ZERO,
             content: false,
-            finished: false,
+            open: choices,
             done: false,
         }
     }
@@ -88,7 +89,7 @@ impl Reader {
 
     /// Bytes that are ready to go on.
     pub(super) fn held(&self) -> usize {
-        self.ready.iter().map(Bytes::len).sum()
+        self.ready.iter().map(Bytes::len).sum::<usize>() + self.splitter.pending()
     }
 
     /// What the upstream reported, if it did.
@@ -108,7 +109,7 @@ impl Reader {
 
     /// Whether the answer is whole, though the stream may go on.
     pub(super) const fn is_complete(&self) -> bool {
-        self.finished || self.done
+        self.open == 0 || self.done
     }
 
     /// Whether `[DONE]` was seen.
@@ -150,8 +151,8 @@ impl Reader {
     /// A last frame without its blank line counts: some servers end that way.
     fn end(&mut self) -> Step {
         let mut step = Step::Silence;
-        if let Some(rest) = self.splitter.rest()
-            && let Some(error) = self.take(rest, &mut step)
+        if let Some(rest) = self.splitter.rest().filter(|rest| inspect(rest).kind != Frame::Other)
+            && let Some(error) = self.take(terminated(&rest), &mut step)
         {
             return Step::Error(error);
         }
@@ -160,7 +161,7 @@ impl Reader {
 
     /// Notes what `bytes` says and makes it ready, unless it is to be kept back.
     fn take(&mut self, bytes: Bytes, step: &mut Step) -> Option<WireError> {
-        let Inspection { kind, usage, output } = inspect(&bytes);
+        let Inspection { kind, usage, output, finishes } = inspect(&bytes);
         if let Some(usage) = usage {
             self.usage = Some(usage);
         }
@@ -179,15 +180,24 @@ impl Reader {
                 return Some(error);
             }
             Frame::Content => self.content = true,
-            // A finish is worth committing to, but it is no token.
-            Frame::Finish => self.finished = true,
+            // A finish is worth committing to, but it is no token unless it carries one.
+            Frame::Finish => {
+                self.open = self.open.saturating_sub(finishes);
+                self.content |= output > Tokens::ZERO;
+            }
             Frame::Done => self.done = true,
             Frame::Usage | Frame::Preamble | Frame::Other => {}
         }
-        *step = if self.content || self.is_complete() { Step::Content } else { Step::Preamble };
+        *step = if self.content || finishes > 0 || self.done { Step::Content } else { Step::Preamble };
         self.ready.push_back(bytes);
         None
     }
+}
+
+/// A frame with the blank line that it lacks: parsers drop what has none.
+fn terminated(frame: &Bytes) -> Bytes {
+    let end: &[u8] = if frame.ends_with(b"\n") { b"\n" } else { b"\n\n" };
+    [frame, end].concat().into()
 }
 
 /// An error with its causes: hyper's own text alone is "error reading a body from connection".

@@ -12,6 +12,7 @@ use crate::engine::{
     RouteState, Standing,
 };
 use crate::ids::EndpointId;
+use crate::policy::model::{Key, Secret};
 use crate::units::{Dollars, Timestamp, Tokens};
 
 /// The weight of the newest score in the mean that operators see.
@@ -32,6 +33,7 @@ pub struct EndpointCell {
 #[derive(Debug)]
 pub struct KeyCell {
     ledger: Mutex<Ledger>,
+    secret: Mutex<Option<Secret>>,
 }
 
 #[derive(Debug)]
@@ -154,13 +156,18 @@ impl EndpointCell {
 
 impl KeyCell {
     /// A new key, about which nothing is known.
-    pub fn new(limits: &Limits) -> Self {
-        Self { ledger: Mutex::new(Ledger::new(limits)) }
+    pub fn new(key: &Key) -> Self {
+        Self { ledger: Mutex::new(Ledger::new(&key.limits)), secret: Mutex::new(key.secret.clone()) }
     }
 
-    /// Takes the limits of a new snapshot; what was used stays used.
-    pub fn relimit(&self, limits: &Limits) {
-        self.ledger.lock().relimit(limits);
+    /// Takes the limits and the secret of a new snapshot; what was used stays used. Says whether the secret is another
+    /// one, of which nothing is known.
+    pub fn renew(&self, key: &Key) -> bool {
+        self.ledger.lock().relimit(&key.limits);
+        let mut secret = self.secret.lock();
+        let rotated = *secret != key.secret;
+        secret.clone_from(&key.secret);
+        rotated
     }
 
     /// The key's quota for a request of `tokens`.

@@ -103,19 +103,22 @@ impl Snapshot {
             .collect::<Result<IdVec<_, _>, _>>()?;
         let mut cells = cells.lock();
         let keys: IdVec<_, _> = model.keys.map(|key| {
-            let cell = cells.keys.resolve(&key.id, now, || KeyCell::new(&key.limits));
-            cell.relimit(&key.limits);
-            cell
+            let cell = cells.keys.resolve(&key.id, now, || KeyCell::new(key));
+            (cell.renew(key), cell)
         });
         let seats = model.endpoints.map(|endpoint| {
             let make = || EndpointCell::new(endpoint.id.clone(), &endpoint.limits);
             let cell = cells.endpoints.resolve(endpoint.id.as_str(), now, make);
             cell.relimit(&endpoint.limits);
+            let (rotated, key) = &keys[endpoint.key];
+            if *rotated {
+                cell.reset();
+            }
             let upstream = &model.upstreams[endpoint.upstream].name;
             Arc::new(Seat {
                 _model: cells.models.resolve(&format!("{upstream}\n{}", endpoint.model), now, || ()),
                 cell,
-                key: Arc::clone(&keys[endpoint.key]),
+                key: Arc::clone(key),
                 target: Arc::clone(&targets[endpoint.key]),
                 metrics: metrics.endpoint(upstream, &endpoint.model, &endpoint.id),
             })
