@@ -110,7 +110,7 @@ impl Daemon {
     }
 
     fn start_workers(&mut self, sockets: Vec<TcpListener>, working: &mpsc::Sender<()>) -> Result<(), StartError> {
-        let connector = Connector::new(Arc::new(Tcp));
+        let connector = Connector::new(Arc::new(Tcp::default()));
         for (number, socket) in sockets.into_iter().enumerate() {
             let runtime = single_threaded()?;
             let worker = Arc::new(Worker {

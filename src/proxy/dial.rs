@@ -9,12 +9,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tower_service::Service as _;
 
 use crate::policy::model::{BaseUrl, Scheme};
 
@@ -35,18 +37,39 @@ pub trait Dial: Send + Sync {
     fn dial<'a>(&'a self, host: &'a str, port: u16) -> Dialing<'a>;
 }
 
-/// The system's resolver and TCP, with `TCP_NODELAY`.
-#[derive(Clone, Copy, Debug)]
-pub struct Tcp;
+/// The system's resolver and TCP. Where a name has addresses of both families, the second is tried after a quarter of
+/// a second, as RFC 8305 wants: a network with a broken IPv6 would else use up all the time there is.
+#[derive(Clone, Debug)]
+pub struct Tcp(HttpConnector);
+
+impl Default for Tcp {
+    fn default() -> Self {
+        let mut connector = HttpConnector::new();
+        // Without it, Nagle's algorithm holds small writes back for a round trip.
+        connector.set_nodelay(true);
+        connector.set_happy_eyeballs_timeout(Some(Duration::from_millis(250)));
+        Self(connector)
+    }
+}
 
 impl Dial for Tcp {
     fn dial<'a>(&'a self, host: &'a str, port: u16) -> Dialing<'a> {
+        let mut connector = self.0.clone();
         Box::pin(async move {
-            let stream = TcpStream::connect((host, port)).await?;
-            // Without it, Nagle's algorithm holds small writes back for a round trip.
-            stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as BoxIo)
+            let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+            let address = format!("http://{host}:{port}/").parse::<Uri>().map_err(io::Error::other)?;
+            let stream = connector.call(address).await.map_err(|error| root_cause(&error))?;
+            Ok(Box::new(stream.into_inner()) as BoxIo)
         })
+    }
+}
+
+/// What the system said, below the connector's own words.
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> io::Error {
+    match (error.downcast_ref::<io::Error>(), error.source()) {
+        (Some(system), _) => io::Error::new(system.kind(), system.to_string()),
+        (None, Some(cause)) => root_cause(cause),
+        (None, None) => io::Error::other(error.to_string()),
     }
 }
 

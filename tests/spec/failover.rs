@@ -290,3 +290,132 @@ async fn who_is_asked_last_is_given_all_the_time_there_is() {
 
     assert_eq!(reply.status, 200, "cut off after far less than the policy's nine seconds: {}", reply.text());
 }
+
+/// The events of a stream that an upstream sends before it hangs up.
+fn raw_stream(events: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{events}")
+}
+
+fn chunk(index: u32, content: &str, finish: &str) -> String {
+    format!(
+        "data: {{\"choices\":[{{\"index\":{index},\"delta\":{{\"content\":\"{content}\"}},\"finish_reason\":{finish}}}]}}"
+    )
+}
+
+fn single() -> Rig {
+    Rig::new(&upstream("up", "m", "1", "1"), "", &[])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_event_without_its_blank_line_still_reaches_the_client() {
+    for line_end in ["", "\n"] {
+        let rig = single();
+        let events = chunk(0, "first", "null") + "\n\n" + &chunk(0, "last", "\"stop\"") + line_end;
+        rig.plug_raw("up", raw_stream(&events));
+
+        let text = rig.stream("m").await.text();
+
+        assert!(text.contains("first") && text.contains("last") && text.ends_with("\n\n"), "{text:?}");
+        assert_eq!(rig.log()[0]["outcome"], "ok");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_reason_to_finish_is_none_and_half_an_event_is_a_cut() {
+    for (reason, rest) in [("\"\"", ""), ("\"null\"", ""), ("null", "data: {\"choices\":[{\"ind")] {
+        let rig = single();
+        rig.plug_raw("up", raw_stream(&(chunk(0, "first", reason) + "\n\n" + rest)));
+
+        let text = rig.stream("m").await.text();
+
+        assert_eq!((text.contains("upstream_cut"), text.matches("\"ind").count()), (true, 1), "{reason}: {text}");
+        assert_eq!(rig.log()[0]["outcome"], "cut");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_answers_both_have_to_end() {
+    for (second, outcome) in [("null", "cut"), ("\"stop\"", "ok")] {
+        let rig = single();
+        let events = [chunk(0, "a", "\"stop\""), chunk(1, "b", second), String::new()].join("\n\n");
+        rig.plug_raw("up", raw_stream(&events));
+        let mut body = streamed("m");
+        body["n"] = json!(2);
+
+        rig.post("/v1/chat/completions", &body).await;
+
+        assert_eq!(rig.log()[0]["outcome"], outcome);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_inside_a_200_that_is_the_clients_fault_comes_back_as_such() {
+    for stream in [false, true] {
+        let Pair { rig, cheap, dear } = pair();
+        let error =
+            json!({"error": {"message": "the context is too long", "type": "invalid_request_error", "code": 400}});
+        let (kind, body) = if stream {
+            ("text/event-stream", format!("data: {error}\n\n"))
+        } else {
+            ("application/json", error.to_string())
+        };
+        let headers = vec![("content-type".to_owned(), kind.to_owned())];
+        cheap.set_fault(Some(Fault::Reply(Canned { status: 200, headers, body })));
+
+        let reply = if stream { rig.stream("fast").await } else { rig.chat("fast").await };
+
+        assert_eq!(reply.status, 400, "{}", reply.text());
+        assert!(reply.json()["error"]["message"].as_str().unwrap().contains("too long"));
+        assert_eq!((cheap.stats().requests, dear.stats().requests), (1, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_200_without_an_answer_is_a_failure_whatever_its_shape() {
+    for body in [r#"{"code":"rpm_rate_limit_exceeded","msg":"slow down"}"#, r#"{"detail":"Not here"}"#, "{}"] {
+        let Pair { rig, cheap, .. } = pair();
+        cheap.set_fault(Some(Fault::status(200, body)));
+        assert_eq!(rig.chat("fast").await.header("x-faregate-endpoint"), "dear/m", "{body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_refused_is_not_tried_again_through_its_other_models() {
+    let (refusing, healthy) = (provider(serving(&["m1", "m2", "m3"])), provider(serving(&["m"])));
+    refusing.set_fault(Some(Fault::error_status(401)));
+    let models = ["m1", "m2", "m3"].map(|model| {
+        format!("[upstreams.refusing.models.{model}]\nprice = {{ input = \"1 USD\", output = \"1 USD\" }}\n")
+    });
+    let config = "[upstreams.refusing]\ndialect = \"openai\"\nbase_url = \"http://refusing/v1\"\nkeys = []\n"
+        .to_owned()
+        + &models.concat()
+        + &upstream("healthy", "m", "9", "9");
+    let policy = "[defaults]\nretry = { attempts = 2, budget = \"20%\", floor = \"1/s\" }\n[[routes]]\nname = \"r\"\nmodels = [\"fast\"]\n\
+                  cluster = [[\"refusing/m1\", \"refusing/m2\", \"refusing/m3\", \"healthy/m\"]]\n";
+    let rig = Rig::new(&config, policy, &[("refusing", &refusing), ("healthy", &healthy)]);
+
+    let reply = rig.chat("fast").await;
+
+    assert_eq!((reply.status.as_u16(), reply.header("x-faregate-endpoint")), (200, "healthy/m"), "{}", reply.text());
+    assert_eq!(refusing.stats().requests, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stops_reading_holds_no_upstream_beyond_the_deadline() {
+    let profile = Profile {
+        time_per_token: Duration::from_millis(1),
+        output_tokens: Lognormal::fixed(Tokens(10_000_000)),
+        ..serving(&["m"])
+    };
+    let endless = provider(profile);
+    let rig =
+        Rig::new(&upstream("up", "m", "1", "1"), "[defaults]\ntimeouts = { total = \"60s\" }\n", &[("up", &endless)]);
+    let unread = rig.open(post("/v1/chat/completions", streamed("m").to_string())).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert_eq!(endless.stats().in_flight, 1);
+
+    tokio::time::sleep(Duration::from_secs(11)).await;
+
+    assert_eq!((endless.stats().in_flight, endless.stats().aborted), (0, 1));
+    drop(unread);
+}

@@ -73,3 +73,21 @@ async fn a_tightened_limit_holds_at_once() {
 
     assert_eq!(rig.chat("m").await.code(), "rate_limited", "what was sent before counts");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_replaced_is_tried_at_once() {
+    let up = provider(Profile { api_key: Some("sk-new".to_owned()), ..serving(&["m"]) });
+    let config = |key: &str| {
+        upstream("up", "m", "1", "1")
+            .replace("keys = []", &format!("keys = [{{ name = \"k\", key = \"literal:{key}\" }}]"))
+    };
+    let rig = Rig::new(&config("sk-old"), "", &[("up", &up)]);
+    for _ in 0..5 {
+        assert_eq!(rig.chat("m").await.status, 502);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+    }
+
+    rig.reload(&config("sk-new"), "");
+
+    assert_eq!(rig.chat("m").await.status, 200);
+}

@@ -146,3 +146,31 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<Value>(&spliced(&body.to_string(), &to, InjectUsage::Yes)).unwrap(), expected);
     }
 }
+
+#[test]
+fn files_inside_the_body_are_not_counted_as_text_and_text_about_them_is() {
+    let estimate = |content: &Value| {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": content}]}).to_string();
+        read_head(Kind::Chat, body.as_bytes()).unwrap().prompt_estimate.0
+    };
+    let bytes = "QUJD".repeat(50_000);
+    let pdf = json!([{"type": "file", "file": {"file_data": format!("data:application/pdf;base64,{bytes}")}}]);
+    let sound = json!([{"type": "input_audio", "input_audio": {"data": bytes, "format": "wav"}}]);
+    assert!(estimate(&pdf) < 1_000 && estimate(&sound) < 1_000);
+    assert!(estimate(&json!(format!("what is ;base64, {bytes}"))) > 40_000);
+}
+
+#[test]
+fn a_body_full_of_markers_is_read_in_one_pass() {
+    let body = json!({"model": "m", "messages": [{"content": "data:;base64,\"data:".repeat(200_000)}]}).to_string();
+    assert!(read_head(Kind::Chat, body.as_bytes()).is_ok());
+}
+
+#[test]
+fn no_second_model_is_named_by_another_spelling() {
+    for extra in [r#""Model":"b""#, r#""MODEL":"b""#, r#""m\u004fdel":"b""#, r#""models":["b"]"#] {
+        let body = format!(r#"{{"model":"a","messages":[],{extra}}}"#);
+        assert!(matches!(read(&body), Err(BodyError::Syntax(_))), "{body}");
+    }
+    assert_eq!(read(r#"{"model":"a","messages":[],"modal":"b","model_config":{"model":"c"}}"#).unwrap(), "a");
+}
