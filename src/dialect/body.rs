@@ -4,24 +4,20 @@
 //! strictly, because a model name that two parsers read differently would be a way around the policy.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
-use memchr::{memchr2, memmem};
+use memchr::memmem;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use simdutf8::compat::{Utf8Error, from_utf8};
 
+use super::depth::{MAX_DEPTH, is_too_deep};
 use super::estimate::prompt_tokens;
+use super::fields::{Fields, Text};
+use super::prompt::prompt_estimate;
 use super::splice::{SplicePoints, UsagePoint};
 use crate::engine::Capabilities;
-use crate::units::{Tokens, count_to_f64, len_to_u64};
-
-/// Nesting deeper than this is refused: no API needs it, and it is how parsers downstream are made to overflow.
-const MAX_DEPTH: usize = 128;
-/// What an image costs, roughly, whatever its size.
-const IMAGE_TOKENS: f64 = 800.0;
+use crate::units::Tokens;
 
 /// Which API a body is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,82 +114,6 @@ impl BodyError {
     }
 }
 
-/// The fields that are read, and a reader that refuses a second occurrence of any of them: two parsers could take
-/// different ones.
-macro_rules! fields {
-    ($($name:ident),+) => {
-        #[derive(Default)]
-        struct Fields<'a> {
-            $($name: Option<&'a RawValue>,)+
-        }
-
-        impl<'de> Visitor<'de> for Fields<'de> {
-            type Value = Self;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
-                while let Some(Text(name)) = map.next_key()? {
-                    match &*name {
-                        $(stringify!($name) => if self.$name.replace(map.next_value()?).is_some() {
-                            return Err(A::Error::duplicate_field(stringify!($name)));
-                        },)+
-                        other => {
-                            refuse_a_second_model(other)?;
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                }
-                // A field that is null is as good as none, but where usage is asked for it is the place to do so.
-                $(if stringify!($name) != "stream_options" {
-                    self.$name = self.$name.filter(|raw| raw.get() != "null");
-                })+
-                Ok(self)
-            }
-        }
-    };
-}
-
-fields!(
-    model,
-    stream,
-    stream_options,
-    max_tokens,
-    max_completion_tokens,
-    n,
-    messages,
-    prompt,
-    input,
-    tools,
-    functions,
-    response_format,
-    user
-);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(Fields::default())
-    }
-}
-
-/// Some servers fold the case of names, and some take a list of models beside the one: both would run a model that the
-/// policy has not seen.
-fn refuse_a_second_model<E: de::Error>(name: &str) -> Result<(), E> {
-    if name.eq_ignore_ascii_case("model") {
-        return Err(E::custom(format_args!("'{name}' could be taken for 'model'; leave it out")));
-    }
-    if name.eq_ignore_ascii_case("models") {
-        return Err(E::custom("'models' would choose a model past the policy; name one in 'model'"));
-    }
-    Ok(())
-}
-
-/// A string that is borrowed where it has no escapes.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
 /// Reads the head of `body`.
 pub fn read_head(kind: Kind, body: &[u8]) -> Result<Head<'_>, BodyError> {
     let text = from_utf8(body).map_err(BodyError::NotUtf8)?;
@@ -202,7 +122,9 @@ pub fn read_head(kind: Kind, body: &[u8]) -> Result<Head<'_>, BodyError> {
     if text.as_bytes().get(open) != Some(&b'{') {
         return Err(BodyError::NotObject);
     }
-    check_depth(text.as_bytes())?;
+    if is_too_deep(text.as_bytes()) {
+        return Err(BodyError::TooDeep);
+    }
     let fields: Fields<'_> = serde_json::from_str(text).map_err(BodyError::Syntax)?;
     let raw_model = fields.model.ok_or(BodyError::Missing { field: "model" })?;
     let model = text_of("model", raw_model)?;
@@ -304,99 +226,4 @@ fn needs(fields: &Fields<'_>, content: &str) -> Capabilities {
         (Capabilities::JSON_SCHEMA, fields.response_format.is_some_and(|raw| raw.get().contains("\"json_schema\""))),
     ];
     wanted.into_iter().filter(|(_, needed)| *needed).fold(Capabilities::NONE, |all, (one, _)| all.with(one))
-}
-
-fn prompt_estimate(kind: Kind, content: &str, needs: Capabilities) -> Tokens {
-    match kind {
-        Kind::Chat => {
-            prompt_tokens(content).saturating_sub(Tokens(inline_bytes(content, needs) / 4)) + images(content, needs)
-        }
-        Kind::Completion | Kind::Embedding if is_token_ids(content) => {
-            Tokens(len_to_u64(memchr::memchr_iter(b',', content.as_bytes()).count()) + 1)
-        }
-        Kind::Completion | Kind::Embedding => prompt_tokens(content),
-    }
-}
-
-/// Whether a prompt is an array of token ids rather than text.
-fn is_token_ids(content: &str) -> bool {
-    content.bytes().find(|byte| !b"[ \n\t\r".contains(byte)).is_some_and(|byte| byte.is_ascii_digit())
-}
-
-/// Bytes of images, sounds and documents inside the body. They are not read as text, at four bytes a token.
-fn inline_bytes(content: &str, needs: Capabilities) -> u64 {
-    let files = strings_after(content, b"\"data:").filter(|text| is_base64(text)).map(<[u8]>::len).sum::<usize>();
-    let sounds = if needs.covers(Capabilities::AUDIO) {
-        strings_after(content, b"\"data\":\"").map(<[u8]>::len).sum()
-    } else {
-        0
-    };
-    len_to_u64(files + sounds)
-}
-
-/// What lies between each `opening` and the next quote. Goes on behind that quote, so that no byte is read twice.
-fn strings_after<'a>(content: &'a str, opening: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let finder = memmem::Finder::new(opening);
-    let mut rest = content.as_bytes();
-    std::iter::from_fn(move || {
-        let inside = rest.get(finder.find(rest)? + opening.len()..)?;
-        let length = memchr::memchr(b'"', inside).unwrap_or(inside.len());
-        let (text, behind) = inside.split_at_checked(length)?;
-        rest = behind;
-        Some(text)
-    })
-}
-
-/// Whether a data URL's text says so, in its first few bytes.
-fn is_base64(text: &[u8]) -> bool {
-    const LONGEST_TYPE: usize = 128;
-    memmem::find(text.get(..LONGEST_TYPE).unwrap_or(text), b";base64,").is_some()
-}
-
-fn images(content: &str, needs: Capabilities) -> Tokens {
-    if !needs.covers(Capabilities::VISION) {
-        return Tokens::ZERO;
-    }
-    let images = memmem::find_iter(content.as_bytes(), "\"image_url\":").count();
-    Tokens::from_estimate(count_to_f64(len_to_u64(images)) * IMAGE_TOKENS)
-}
-
-/// Nesting takes brackets: counting them all is far cheaper than following them, and enough for nearly every body.
-fn check_depth(json: &[u8]) -> Result<(), BodyError> {
-    if count_opening(json) <= MAX_DEPTH {
-        return Ok(());
-    }
-    let mut depth = 0_usize;
-    let mut rest = json;
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        match byte {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => rest = after_string(tail),
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
-            return Err(BodyError::TooDeep);
-        }
-    }
-    Ok(())
-}
-
-fn count_opening(json: &[u8]) -> usize {
-    // In blocks, so that the counter stays in a byte and the compiler can use vectors.
-    let block = |block: &[u8]| block.iter().map(|byte| u8::from(matches!(byte, b'{' | b'['))).sum::<u8>();
-    json.chunks(255).map(|bytes| usize::from(block(bytes))).sum()
-}
-
-/// What follows the string that begins here. An unterminated one is for the parser to report.
-fn after_string(mut rest: &[u8]) -> &[u8] {
-    while let Some(at) = memchr2(b'"', b'\\', rest) {
-        let escape = rest.get(at) == Some(&b'\\');
-        rest = rest.get(at + 1 + usize::from(escape)..).unwrap_or_default();
-        if !escape {
-            return rest;
-        }
-    }
-    &[]
 }

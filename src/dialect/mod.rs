@@ -4,8 +4,11 @@
 //! tree, and fields nobody here has heard of survive.
 
 mod body;
+mod depth;
 mod error;
 mod estimate;
+mod fields;
+mod prompt;
 pub mod reply;
 mod splice;
 pub mod sse;

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, response};
+use tokio::time::Instant;
 
-use super::attempt::{Letter, Limits, Trouble, Verdict, attempt};
+use super::attempt::{Letter, Limits, Verdict, attempt};
 use super::exchange::Exchange;
+use super::failures::Failures;
 use super::guard::{End, Guard};
 use super::headers;
 use super::large::PlainRelay;
@@ -20,11 +22,11 @@ use super::relay::{Patience, ReplyBody, StreamRelay};
 use super::reply::{Refusal, X_SHOULD_RETRY};
 use super::stream::UsageChunk;
 use super::watchdog::Watched;
+use super::worker::Held;
 use crate::dialect::{InjectUsage, Kind, SplicePoints, splice};
-use crate::engine::{Cause, Entry, Failure, Mode, Plan, Request, Scope, decide};
-use crate::ids::{EndpointIx, KeyIx, RouteIx};
+use crate::engine::{Cause, Entry, Plan, Request, decide};
+use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::Outcome;
-use crate::policy::model::{Model, Route};
 use crate::runtime;
 
 /// When to ask again if only a person can change the answer.
@@ -50,15 +52,6 @@ pub(super) struct Call {
     pub route: RouteIx,
 }
 
-/// What has failed so far.
-#[derive(Default)]
-struct Failures {
-    tried: Vec<EndpointIx>,
-    troubles: Vec<Trouble>,
-    /// Keys that were refused, or whose account is empty.
-    barred: Vec<KeyIx>,
-}
-
 /// Answers `call`.
 pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBody> {
     let snapshot = Arc::clone(&exchange.snapshot);
@@ -74,12 +67,7 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
         };
         let answer = failures.patience(&exchange, &call, &entry);
         let limits = Limits { timeouts: route.timeouts, answer, deadline };
-        let begun = runtime::now();
-        let letter = letter(&exchange, &call, entry.endpoint);
-        let target = Arc::clone(&snapshot.seats[entry.endpoint].target);
-        let verdict = attempt(&exchange.worker.pool, &target, letter, limits, &mut held).await;
-        exchange.waited(runtime::now().since(begun));
-        match verdict {
+        match ask(&mut exchange, &call, entry.endpoint, limits, &mut held).await {
             Verdict::Failed(trouble) => {
                 failures.note(&mut exchange, entry.endpoint, trouble);
                 if failures.is_final(route) {
@@ -88,28 +76,48 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
                 }
             }
             Verdict::Refused(parts, body) => return pass_refusal(exchange, &parts, body),
-            Verdict::Plain(parts, Plain::Whole(answer)) => {
-                if let Some(guard) = exchange.call() {
-                    guard.estimate_output(answer.output);
-                    if let Some(usage) = answer.usage {
-                        guard.report(usage);
-                    }
-                }
-                exchange.settle(End::Answered);
-                exchange.ended(Outcome::Ok);
-                let parts = reply_head(&mut exchange, &parts);
-                return Response::from_parts(parts, ReplyBody::whole(answer.body));
-            }
-            Verdict::Plain(parts, Plain::Large(begun, body)) => {
-                let parts = reply_head(&mut exchange, &parts);
-                let relay = PlainRelay::new(exchange, begun, *body);
-                return Response::from_parts(parts, ReplyBody::Plain(Watched::new(relay, deadline)));
-            }
+            Verdict::Plain(parts, answer) => return commit_plain(exchange, &parts, answer, deadline),
             Verdict::Stream(parts, reader) => {
                 let parts = reply_head(&mut exchange, &parts);
                 let relay = StreamRelay::new(exchange, reader, Patience { idle: route.timeouts.idle, deadline });
                 return Response::from_parts(parts, ReplyBody::Stream(Watched::new(relay, deadline)));
             }
+        }
+    }
+}
+
+/// One try.
+async fn ask(exchange: &mut Exchange, call: &Call, endpoint: EndpointIx, limits: Limits, held: &mut Held) -> Verdict {
+    let begun = runtime::now();
+    let letter = letter(exchange, call, endpoint);
+    let target = Arc::clone(&exchange.snapshot.seats[endpoint].target);
+    let verdict = attempt(&exchange.worker.pool, &target, letter, limits, held).await;
+    exchange.waited(runtime::now().since(begun));
+    verdict
+}
+
+fn commit_plain(
+    mut exchange: Exchange,
+    parts: &response::Parts,
+    answer: Plain,
+    deadline: Instant,
+) -> Response<ReplyBody> {
+    match answer {
+        Plain::Whole(answer) => {
+            if let Some(guard) = exchange.call() {
+                guard.estimate_output(answer.output);
+                if let Some(usage) = answer.usage {
+                    guard.report(usage);
+                }
+            }
+            exchange.settle(End::Answered);
+            exchange.ended(Outcome::Ok);
+            Response::from_parts(reply_head(&mut exchange, parts), ReplyBody::whole(answer.body))
+        }
+        Plain::Large(begun, body) => {
+            let parts = reply_head(&mut exchange, parts);
+            let relay = PlainRelay::new(exchange, begun, *body);
+            Response::from_parts(parts, ReplyBody::Plain(Watched::new(relay, deadline)))
         }
     }
 }
@@ -122,7 +130,7 @@ fn next_call(exchange: &mut Exchange, call: &Call, failures: &Failures) -> Resul
     if plan.entries.is_empty() {
         return Err(failures.or_else(&snapshot.model, || nothing_eligible(&plan, call)));
     }
-    let is_retry = !failures.troubles.is_empty();
+    let is_retry = !failures.is_empty();
     if is_retry && !snapshot.routes[call.route].with(|state| state.withdraw(runtime::now())) {
         tracing::warn!(route = %snapshot.model.routes[call.route].name, "retry budget is empty: not failing over");
         return Err(failures.refusal(&snapshot.model));
@@ -150,9 +158,12 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
         let view = snapshot.view(call.route, &candidates, now);
         decide(&view, &call.request, now, &mut *exchange.worker.rng.lock())
     };
-    let mut plan = decide_without(&failures.tried_or_barred(&snapshot.model));
-    if plan.entries.is_empty() && !failures.barred.is_empty() {
-        plan = decide_without(&failures.tried);
+    let mut plan = match failures.tried_or_barred(&snapshot.model) {
+        Some(excluded) => decide_without(&excluded),
+        None => Plan::default(),
+    };
+    if plan.entries.is_empty() {
+        plan = decide_without(failures.tried());
     }
     for entry in &plan.entries {
         snapshot.seats[entry.endpoint].cell.scored(entry.score);
@@ -172,82 +183,6 @@ fn letter<'a>(exchange: &Exchange, call: &'a Call, endpoint: EndpointIx) -> Lett
         },
         choices: call.choices,
     }
-}
-
-impl Failures {
-    fn note(&mut self, exchange: &mut Exchange, endpoint: EndpointIx, mut trouble: Trouble) {
-        let Trouble { failure, retry_after, .. } = trouble;
-        let detail = exchange.conceal(trouble.detail.into());
-        trouble.detail = String::from_utf8_lossy(&detail).into_owned();
-        exchange.settle(End::Failed { failure, retry_after });
-        exchange.failed.push((endpoint, failure));
-        let id = &exchange.snapshot.model.endpoints[endpoint].id;
-        tracing::warn!(request_id = %exchange.id, endpoint = %id, class = failure.label(), detail = %trouble.detail, "attempt failed");
-        if failure.scope() == Scope::Key {
-            self.barred.push(exchange.snapshot.model.endpoints[endpoint].key);
-        }
-        self.tried.push(endpoint);
-        self.troubles.push(trouble);
-    }
-
-    fn tried_or_barred(&self, model: &Model) -> Vec<EndpointIx> {
-        let barred = model.endpoints.iter().filter(|(_, endpoint)| self.barred.contains(&endpoint.key));
-        let mut excluded = self.tried.clone();
-        if !self.barred.is_empty() {
-            excluded.extend(barred.map(|(position, _)| position));
-        }
-        excluded
-    }
-
-    /// What has failed, or else what `otherwise` says.
-    fn or_else(&self, model: &Model, otherwise: impl FnOnce() -> Refusal) -> Refusal {
-        if self.troubles.is_empty() { otherwise() } else { self.refusal(model) }
-    }
-
-    /// Counted once it is certain that the request goes on elsewhere.
-    fn count_failover(&self, exchange: &Exchange) {
-        if let (Some(endpoint), Some(trouble)) = (self.tried.last(), self.troubles.last()) {
-            exchange.snapshot.seats[*endpoint].metrics.record_failover(trouble.failure.label());
-        }
-    }
-
-    /// How long to wait for an answer. Where nobody else may be asked, all the time there is.
-    fn patience(&self, exchange: &Exchange, call: &Call, entry: &Entry) -> Duration {
-        let snapshot = &exchange.snapshot;
-        let route = &snapshot.model.routes[call.route];
-        let goes_on = self.troubles.len() + 1 < attempts(route)
-            && snapshot.routes[call.route].with(|state| state.would_grant(runtime::now()));
-        match call.request.mode {
-            _ if goes_on => entry.first_token_limit,
-            Mode::Stream => route.timeouts.first_token,
-            Mode::Plain | Mode::Embedding => route.timeouts.total,
-        }
-    }
-
-    fn is_final(&self, route: &Route) -> bool {
-        self.troubles.len() >= attempts(route) || self.troubles.last().is_some_and(|trouble| trouble.deadline_passed)
-    }
-
-    /// What the client is told when nothing is left to try.
-    fn refusal(&self, model: &Model) -> Refusal {
-        let limited = |trouble: &Trouble| trouble.failure == Failure::RateLimited;
-        if self.troubles.iter().all(limited) {
-            let wait = self.troubles.iter().filter_map(|trouble| trouble.retry_after).min();
-            return Refusal::RateLimited { wait };
-        }
-        let each = self.tried.iter().zip(&self.troubles).map(|(endpoint, trouble)| {
-            format!("{}: {} ({})", model.endpoints[*endpoint].id, trouble.failure.label(), trouble.detail)
-        });
-        let reason = format!("no endpoint answered: {}", each.collect::<Vec<_>>().join("; "));
-        match self.troubles.last() {
-            Some(Trouble { failure: Failure::Timeout, .. }) => Refusal::UpstreamTimeout { reason },
-            Some(_) | None => Refusal::UpstreamFailed { reason },
-        }
-    }
-}
-
-fn attempts(route: &Route) -> usize {
-    usize::try_from(route.retry.attempts).unwrap_or(usize::MAX)
 }
 
 fn nothing_eligible(plan: &Plan, call: &Call) -> Refusal {

@@ -8,6 +8,7 @@ mod attempt;
 pub mod dial;
 mod exchange;
 mod failover;
+mod failures;
 mod guard;
 mod headers;
 mod large;

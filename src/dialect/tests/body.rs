@@ -1,3 +1,5 @@
+//! Bodies: what is read of them, what changes on the way, and what is refused.
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! Event streams: frames, whatever the chunks, and what each of them says.
+
 use bytes::Bytes;
 use proptest::prelude::*;
 
