@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, response};
+use memchr::memmem;
 use tokio::time::Instant;
 
 use super::attempt::{Letter, Limits, Verdict, attempt};
@@ -89,9 +90,19 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
 /// One try.
 async fn ask(exchange: &mut Exchange, call: &Call, endpoint: EndpointIx, limits: Limits, held: &mut Held) -> Verdict {
     let begun = runtime::now();
-    let letter = letter(exchange, call, endpoint);
     let target = Arc::clone(&exchange.snapshot.seats[endpoint].target);
-    let verdict = attempt(&exchange.worker.pool, &target, letter, limits, held).await;
+    let inject = if target.takes_usage() { call.inject_usage } else { InjectUsage::No };
+    let pool = Arc::clone(&exchange.worker.pool);
+    let mut verdict = attempt(&pool, &target, letter(exchange, call, endpoint, inject), limits, held).await;
+    if let Verdict::Refused(_, body) = &verdict
+        && inject == InjectUsage::Yes
+        && memmem::find(body, b"stream_options").is_some()
+    {
+        // The client has not asked for it, so it is not the client's fault.
+        tracing::info!(endpoint = %exchange.snapshot.model.endpoints[endpoint].id, "does not take stream_options: usage is estimated from now on");
+        target.spare_usage();
+        verdict = attempt(&pool, &target, letter(exchange, call, endpoint, InjectUsage::No), limits, held).await;
+    }
     exchange.waited(runtime::now().since(begun));
     verdict
 }
@@ -171,13 +182,13 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
     plan
 }
 
-fn letter<'a>(exchange: &Exchange, call: &'a Call, endpoint: EndpointIx) -> Letter<'a> {
+fn letter<'a>(exchange: &Exchange, call: &'a Call, endpoint: EndpointIx, inject: InjectUsage) -> Letter<'a> {
     let model = &exchange.snapshot.model.endpoints[endpoint].model;
     Letter {
         kind: call.kind,
         headers: &call.headers,
-        payload: Payload::new(splice(&call.body, &call.splice, model, call.inject_usage)),
-        usage_chunk: match call.inject_usage {
+        payload: Payload::new(splice(&call.body, &call.splice, model, inject)),
+        usage_chunk: match inject {
             InjectUsage::Yes => UsageChunk::Withheld,
             InjectUsage::No => UsageChunk::Wanted,
         },

@@ -1,5 +1,7 @@
 //! Where an endpoint's requests go, prepared once per snapshot: nothing here is built per request.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use http::header::{HeaderValue, InvalidHeaderValue};
 use http::{Uri, uri};
@@ -21,6 +23,7 @@ pub struct Target {
     chat: Uri,
     completion: Uri,
     embedding: Uri,
+    refuses_usage: AtomicBool,
 }
 
 /// A key or a URL that cannot be sent. The key is not named.
@@ -53,6 +56,16 @@ pub enum TargetError {
 }
 
 impl Target {
+    /// Whether streams may be asked for their usage here. Some servers refuse a field that they do not know.
+    pub fn takes_usage(&self) -> bool {
+        !self.refuses_usage.load(Ordering::Relaxed)
+    }
+
+    /// Streams shall not be asked for their usage here any more.
+    pub fn spare_usage(&self) {
+        self.refuses_usage.store(true, Ordering::Relaxed);
+    }
+
     /// What is sent to `upstream` with `key`.
     pub fn new(upstream: &Upstream, key: &Key) -> Result<Self, TargetError> {
         let url = upstream.base_url.clone();
@@ -66,6 +79,7 @@ impl Target {
             chat: path("/chat/completions")?,
             completion: path("/completions")?,
             embedding: path("/embeddings")?,
+            refuses_usage: AtomicBool::new(false),
             authorization: authorization(key)?,
             host,
             url,
@@ -80,9 +94,7 @@ impl Target {
             Kind::Embedding => self.embedding.clone(),
         }
     }
-}
 
-impl Target {
     /// `text` without the key, which some providers echo in their errors.
     pub fn conceal(&self, text: Bytes) -> Bytes {
         const MASK: &[u8] = b"[redacted]";
@@ -135,6 +147,7 @@ mod tests {
             chat: Uri::default(),
             completion: Uri::default(),
             embedding: Uri::default(),
+            refuses_usage: AtomicBool::new(false),
         };
         assert_eq!(target.conceal(Bytes::from("s3cret, Bearer s3cret!")), "[redacted], Bearer [redacted]!");
         assert_eq!(target.conceal(Bytes::from("s3cre")), "s3cre");

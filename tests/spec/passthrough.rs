@@ -245,3 +245,25 @@ async fn what_is_paid_for_is_what_the_provider_bills() {
     let theirs = up.stats().billed.as_dollars().0;
     assert!((ours - theirs).abs() < 1e-12 && theirs > 0.0, "{ours} against {theirs}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_refuses_to_be_asked_for_usage_is_served_without() {
+    let One { rig, up } = one();
+    up.fault_next(Fault::status(422, r#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"]}]}"#));
+
+    let first = rig.stream("fast").await;
+    let second = rig.stream("fast").await;
+
+    assert!(
+        first.text().ends_with("data: [DONE]\n\n") && second.text().ends_with("data: [DONE]\n\n"),
+        "{}",
+        first.text()
+    );
+    let asked: Vec<bool> = up
+        .recorded_requests()
+        .iter()
+        .map(|seen| serde_json::from_slice::<Value>(&seen.body).unwrap()["stream_options"].is_object())
+        .collect();
+    assert_eq!(asked, [true, false, false]);
+    assert_eq!(rig.log()[1]["usage_estimated"], true);
+}
