@@ -11,8 +11,8 @@ use super::eligible::{Eligibility, Lengths, eligibility, fits, is_capable, is_st
 use super::features::{Mode, Request};
 use super::plan::{Admission, Candidate, Cause, Entry, Plan, Reason, View};
 use super::score::{Forecast, Pool};
-use crate::ids::EndpointIx;
-use crate::units::{Dollars, Timestamp, Tokens, seconds};
+use crate::ids::{EndpointIx, Position as _};
+use crate::units::{Dollars, Timestamp, Tokens, len_to_u64};
 
 /// Below this many effective samples nobody is cut off for being slower than expected.
 const KNOWN: f64 = 8.0;
@@ -70,9 +70,9 @@ struct Choice<'a> {
     rank: Rank,
 }
 
-/// The order of candidates: by tier, then by score; equals in the order of the configuration. An unknown price is not
-/// free: whoever has one comes after all that have a price.
-type Rank = (usize, bool, u64, EndpointIx);
+/// The order of candidates, in one number: by tier, then by score; equals in the order of the configuration. An unknown
+/// price is not free: whoever has one comes after all that have a price.
+type Rank = u128;
 
 /// Lengths are taken strictly where that leaves anyone, well or not: what is down is no reason to be refused elsewhere.
 fn lengths(view: &View<'_>, request: &Request) -> Lengths {
@@ -99,8 +99,12 @@ fn admit<'a>(options: &'a [Choice<'a>], rejected: &mut Vec<(EndpointIx, Reason)>
     admitted
 }
 
-/// The bill at the best of those that are well known, against which trying a stale one is measured.
+/// The bill at the best of those that are well known, against which trying a stale one is measured. `None` where there
+/// is no stale one either.
 fn usual_cost(options: &[Choice<'_>]) -> Option<Dollars> {
+    if !options.iter().any(|option| is_stale(option.candidate)) {
+        return None;
+    }
     options
         .iter()
         .filter(|option| matches!(option.eligibility, Eligibility::Yes(_)) && !is_stale(option.candidate))
@@ -112,7 +116,11 @@ impl<'a> Choice<'a> {
     fn new(candidate: &'a Candidate<'a>, forecast: Forecast, eligibility: Eligibility) -> Self {
         let score = forecast.terms.total();
         // No score is negative, and the bits of such floats sort as they do; adding zero turns -0 into 0.
-        let rank = (candidate.tier, candidate.price.is_none(), (score.0 + 0.0).to_bits(), candidate.endpoint);
+        let bits = (score.0 + 0.0).to_bits();
+        let unpriced = u64::from(candidate.price.is_none()) << 63;
+        let position = len_to_u64(candidate.endpoint.offset());
+        let tier = len_to_u64(candidate.tier);
+        let rank = Rank::from(tier) << 96 | Rank::from(bits | unpriced) << 32 | Rank::from(position);
         Self { candidate, forecast, score, eligibility, rank }
     }
 
@@ -127,7 +135,7 @@ impl<'a> Choice<'a> {
             tier: self.candidate.tier,
             score: self.score,
             terms,
-            first_token: seconds(first_token),
+            first_token,
             first_token_limit: self.limit(view, request),
             expected_output: Tokens::from_estimate(output),
             admission,
@@ -150,7 +158,7 @@ impl<'a> Choice<'a> {
 
     /// How long to wait where others could be asked instead. Each timeout doubles it: a slow endpoint would otherwise be
     /// cut off for ever without its true time being seen.
-    fn limit(&self, view: &View<'_>, request: &Request) -> Duration {
+    fn limit(&self, view: &View<'_>, request: &Request) -> f64 {
         let Forecast { first_token, pace, output, .. } = self.forecast;
         let health = &self.candidate.health;
         let most = policy_limit(view, request.mode);
@@ -167,19 +175,21 @@ impl<'a> Choice<'a> {
             return match request.mode {
                 Mode::Stream => most,
                 // The policy has no bound of its own for these: half of all the time leaves some for another endpoint.
-                Mode::Plain | Mode::Embedding => most / 2,
+                Mode::Plain | Mode::Embedding => most / 2.0,
             };
         }
         let patience = (PATIENCE * expected).max(least);
-        seconds(patience * f64::from(1_u32 << health.timeouts)).min(most)
+        (patience * f64::from(1_u32 << health.timeouts)).min(most)
     }
 }
 
-const fn policy_limit(view: &View<'_>, mode: Mode) -> Duration {
-    match mode {
+/// Seconds.
+fn policy_limit(view: &View<'_>, mode: Mode) -> f64 {
+    let limit = match mode {
         Mode::Stream => view.first_token_timeout,
         Mode::Plain | Mode::Embedding => view.total_timeout,
-    }
+    };
+    limit.as_secs_f64()
 }
 
 /// Moves one of those within `spread` of the best of the first tier to the front, or so near that it may be by chance

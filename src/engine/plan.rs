@@ -9,7 +9,7 @@ use super::price::Price;
 use super::route::RouteReading;
 use super::score::Terms;
 use crate::ids::EndpointIx;
-use crate::units::{Dollars, Timestamp, Tokens};
+use crate::units::{Dollars, Timestamp, Tokens, seconds};
 
 /// What a decision is made from.
 #[derive(Clone, Copy, Debug)]
@@ -73,10 +73,10 @@ pub struct Entry {
     pub score: Dollars,
     /// What the score is the sum of.
     pub terms: Terms,
-    /// When the first token is expected, after sending.
-    pub first_token: Duration,
-    /// How long to wait for a stream's first token, or for the whole of a plain answer.
-    pub first_token_limit: Duration,
+    /// Seconds; a duration is only made of it for whom it concerns.
+    pub(super) first_token: f64,
+    /// Seconds.
+    pub(super) first_token_limit: f64,
     /// The answer's expected length.
     pub expected_output: Tokens,
     /// As what it is sent.
@@ -87,6 +87,18 @@ pub struct Entry {
     pub is_priced: bool,
     /// What part of the score may be chance.
     pub noise: Dollars,
+}
+
+impl Entry {
+    /// When the first token is expected, after sending.
+    pub fn first_token(&self) -> Duration {
+        seconds(self.first_token)
+    }
+
+    /// How long to wait for a stream's first token, or for the whole of a plain answer.
+    pub fn first_token_limit(&self) -> Duration {
+        seconds(self.first_token_limit)
+    }
 }
 
 /// As what a call is sent.

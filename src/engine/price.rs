@@ -1,6 +1,6 @@
 //! A price is a function of the whole request: tiers reprice all of it, not the excess.
 
-use crate::units::{PicoUsd, PricePerMtok, Tokens};
+use crate::units::{Dollars, PicoUsd, PricePerMtok, Tokens, count_to_f64};
 
 /// What an endpoint charges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,15 @@ pub struct Usage {
 }
 
 impl Price {
+    /// What `input` and `output` tokens will cost, near enough to compare: some digits are lost, and nothing is known of
+    /// caches yet.
+    pub(super) fn estimate(&self, input: Tokens, output: f64) -> Dollars {
+        let tier = self.tiers.iter().rev().find(|tier| input > tier.above_input);
+        let (per_input, per_output) = tier.map_or((self.input, self.output), |tier| (tier.input, tier.output));
+        let tokens = input.as_f64() * count_to_f64(per_input.0) + output * count_to_f64(per_output.0);
+        Dollars((tokens + count_to_f64(self.request.0)) * 1e-12)
+    }
+
     /// What `usage` costs, exactly.
     pub fn bill(&self, usage: &Usage) -> PicoUsd {
         let tier = self.tiers.iter().rev().find(|tier| usage.input > tier.above_input);

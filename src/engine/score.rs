@@ -6,8 +6,7 @@
 use super::features::{Handicap, Mode, Objective, Request};
 use super::latency::LatencyReading;
 use super::plan::{Candidate, View};
-use super::price::Usage;
-use crate::units::{Dollars, PicoUsd, Tokens};
+use crate::units::{Dollars, Tokens};
 
 /// Seconds to a first token that a newcomer is given, unless somebody in the pool is faster.
 const UNKNOWN_FIRST_TOKEN: f64 = 1.0;
@@ -128,8 +127,7 @@ impl Forecast {
         let mean = if request.mode == Mode::Stream { first_token } else { whole };
         let log_spread = if latency.weight > 0.0 { latency.log_spread } else { pool.log_spread.newcomer };
         let target = Target::new(pool.target, mean, log_spread);
-        let usage = Usage { input: request.prompt, output: Tokens::from_estimate(output), ..Usage::default() };
-        let usd = bill(candidate, &usage);
+        let usd = bill(candidate, request.prompt, output);
         let late = target.late();
         let terms = Terms {
             usd,
@@ -172,6 +170,16 @@ struct Target {
 }
 
 impl Deadline {
+    /// The logarithm of what is left of it: by its series where little is lost, which is nearly always.
+    fn log_less(self, lost: f64) -> f64 {
+        let share = lost / self.seconds;
+        if share < 0.25 {
+            self.log - share * (1.0 + share * (0.5 + share * (1.0 / 3.0 + share * 0.25)))
+        } else {
+            (self.seconds - lost).ln()
+        }
+    }
+
     fn of(objective: &Objective, mode: Mode) -> Option<Self> {
         let target = match mode {
             Mode::Stream => Some(objective.target_first_token),
@@ -195,7 +203,7 @@ impl Target {
     fn late_after_losing(&self, lost: f64) -> f64 {
         let Some(deadline) = self.deadline else { return 0.0 };
         let left = deadline.seconds - lost;
-        if left <= SOONEST { 1.0 } else { self.beyond(left.ln()) }
+        if left <= SOONEST { 1.0 } else { self.beyond(deadline.log_less(lost)) }
     }
 
     fn beyond(&self, log: f64) -> f64 {
@@ -217,7 +225,10 @@ fn expected_output(candidate: &Candidate<'_>, view: &View<'_>, request: &Request
         Mode::Embedding => 0.0,
         Mode::Stream | Mode::Plain => {
             let expected = view.route.output * candidate.health.verbosity;
-            let most = [request.max_output, candidate.max_output].into_iter().flatten().min();
+            let most = match (request.max_output, candidate.max_output) {
+                (Some(asked), Some(able)) => Some(asked.min(able)),
+                (one, other) => one.or(other),
+            };
             most.map_or(expected, |most| expected.min(most.as_f64()))
         }
     }
@@ -233,8 +244,8 @@ fn first_token(latency: &LatencyReading, in_flight: f64, prompt: f64, pool: &Poo
 }
 
 /// An unknown price cannot be summed; the order of candidates accounts for it.
-fn bill(candidate: &Candidate<'_>, usage: &Usage) -> Dollars {
-    candidate.price.map_or(PicoUsd::ZERO, |price| price.bill(usage)).as_dollars()
+fn bill(candidate: &Candidate<'_>, prompt: Tokens, output: f64) -> Dollars {
+    candidate.price.map_or(Dollars(0.0), |price| price.estimate(prompt, output))
 }
 
 /// Odds times the cost of failing: with failover, trying in the order of cost per chance of success is best.
@@ -243,11 +254,7 @@ fn risk(candidate: &Candidate<'_>, objective: &Objective, prompt: Tokens, target
     let success = outcome.success.clamp(1e-3, MOST_SURE);
     let odds = (1.0 - success) / success;
     let later = (target.late_after_losing(outcome.failure_time) - late).max(0.0);
-    let billed = if outcome.billed > 0.0 {
-        bill(candidate, &Usage { input: prompt, ..Usage::default() }) * outcome.billed
-    } else {
-        Dollars::default()
-    };
+    let billed = if outcome.billed > 0.0 { bill(candidate, prompt, 0.0) * outcome.billed } else { Dollars::default() };
     let failing = objective.value_of_second * outcome.failure_time
         + objective.late_cost * later
         + billed
@@ -263,6 +270,15 @@ mod tests {
     fn the_tail_of_the_normal_distribution_is_close_enough() {
         for (z, expected) in [(-2.0, 0.97725), (-0.5, 0.69146), (0.0, 0.5), (1.0, 0.15866), (2.326, 0.01)] {
             assert!((normal_tail(z) - expected).abs() < 3e-4, "{z}: {}", normal_tail(z));
+        }
+    }
+
+    #[test]
+    fn a_series_is_as_good_as_the_logarithm() {
+        let deadline = Deadline { seconds: 2.0, log: 2.0_f64.ln() };
+        for lost in [0.0, 0.1, 0.3, 0.49, 0.51, 1.5] {
+            let exact = (2.0_f64 - lost).ln();
+            assert!((deadline.log_less(lost) - exact).abs() < 5e-4, "{lost}");
         }
     }
 

@@ -75,7 +75,7 @@ impl Failures {
         let goes_on = self.troubles.len() + 1 < attempts(route)
             && snapshot.routes[call.route].with(|state| state.would_grant(runtime::now()));
         match call.request.mode {
-            _ if goes_on => entry.first_token_limit,
+            _ if goes_on => entry.first_token_limit(),
             Mode::Stream => route.timeouts.first_token,
             Mode::Plain | Mode::Embedding => route.timeouts.total,
         }

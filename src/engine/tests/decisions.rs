@@ -98,10 +98,10 @@ fn with_every_circuit_open_the_request_is_the_probe() {
 fn the_only_endpoint_is_given_all_the_time_there_is() {
     let [cheap, dear] = cheap_and_dear();
     let alone = plan(std::slice::from_ref(&cheap), &objective(), &request(500), 1, NOW);
-    assert_eq!(alone.entries[0].first_token_limit, Duration::from_secs(30));
+    assert_eq!(alone.entries[0].first_token_limit(), Duration::from_secs(30));
     let both = plan(&[cheap, dear], &objective(), &request(500), 1, NOW);
-    assert_eq!(both.entries[0].first_token_limit, Duration::from_secs(2));
-    assert_eq!(both.entries[1].first_token_limit, Duration::from_secs(30));
+    assert_eq!(both.entries[0].first_token_limit(), Duration::from_secs(2));
+    assert_eq!(both.entries[1].first_token_limit(), Duration::from_secs(30));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn each_timeout_doubles_the_limit_until_a_first_token_is_seen() {
     let mut benches = cheap_and_dear();
     let limit = |benches: &[Bench]| plan(benches, &objective(), &request(500), 1, NOW).entries;
     let of_cheap = |benches: &[Bench]| {
-        limit(benches).into_iter().find(|entry| entry.endpoint == EndpointIx::at(0)).unwrap().first_token_limit
+        limit(benches).into_iter().find(|entry| entry.endpoint == EndpointIx::at(0)).unwrap().first_token_limit()
     };
     let timeout = Event::Failed { failure: Failure::Timeout, after: Duration::ZERO, retry_after: None };
     benches[0].state.observe(Event::Sent, NOW);
@@ -128,7 +128,7 @@ fn a_newcomer_is_taken_for_as_fast_as_the_best_of_the_pool() {
     let benches = [Bench::new(known(0.3, 10, NOW), price(2.0, 4.0)), Bench::new(EndpointState::new(), price(1.0, 2.0))];
     let plan = plan(&benches, &objective(), &request(500), 1, NOW);
     assert_eq!(order(&plan), [1, 0]);
-    assert!((plan.entries[0].first_token.as_secs_f64() - 0.3).abs() < 0.05);
+    assert!((plan.entries[0].first_token().as_secs_f64() - 0.3).abs() < 0.05);
 }
 
 #[test]
