@@ -95,15 +95,22 @@ impl Terms {
 
 impl Pool {
     pub(super) fn of(view: &View<'_>, mode: Mode) -> Self {
-        let least = |unknown: f64, estimate: fn(&LatencyReading) -> (f64, f64)| {
-            let known = view.candidates.iter().map(|candidate| estimate(&candidate.health.latency));
-            let known = known.filter(|(weight, _)| *weight >= PRIOR_WEIGHT).map(|(_, estimate)| estimate);
-            Best::of(known.fold(f64::NAN, f64::min), unknown)
-        };
+        // `min` takes the other one where one is not a number.
+        let (mut first_token, mut pace, mut log_spread) = (f64::NAN, f64::NAN, f64::NAN);
+        for candidate in view.candidates {
+            let latency = &candidate.health.latency;
+            if latency.weight >= PRIOR_WEIGHT {
+                first_token = first_token.min(latency.mean);
+                log_spread = log_spread.min(latency.log_spread);
+            }
+            if latency.pace_weight >= PRIOR_WEIGHT {
+                pace = pace.min(latency.pace);
+            }
+        }
         Self {
-            first_token: least(UNKNOWN_FIRST_TOKEN, |latency| (latency.weight, latency.mean)),
-            pace: least(UNKNOWN_PACE, |latency| (latency.pace_weight, latency.pace)),
-            log_spread: least(UNKNOWN_LOG_SPREAD, |latency| (latency.weight, latency.log_spread)),
+            first_token: Best::of(first_token, UNKNOWN_FIRST_TOKEN),
+            pace: Best::of(pace, UNKNOWN_PACE),
+            log_spread: Best::of(log_spread, UNKNOWN_LOG_SPREAD),
             target: Deadline::of(view.objective, mode),
         }
     }
