@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
-use super::reload::{Reloader, Source, Trigger, build};
+use super::reload::{Reloader, Source, Trigger, build, mention};
 use super::watch as files;
 use crate::admin;
 use crate::observe::{AccessLog as Log, AccessLogWriter, Metrics, MetricsError};
@@ -84,9 +84,7 @@ impl Daemon {
         let Some(model) = model else {
             return Err(StartError::Configuration { diagnostics: policy::render(&diagnostics) });
         };
-        if !diagnostics.is_empty() {
-            tracing::warn!(diagnostics = %policy::render(&diagnostics), "the configuration has warnings");
-        }
+        mention(&diagnostics);
         let server = model.server.clone();
         let metrics = Arc::new(Metrics::new()?);
         let cells = Arc::new(Mutex::new(Cells::default()));

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::observe::Metrics;
 use crate::policy::model::{Model, Openness, Server};
-use crate::policy::{self, Loaded, Sources};
+use crate::policy::{self, Diagnostic, Loaded, Severity, Sources};
 use crate::proxy::worker::Shared;
 use crate::runtime;
 use crate::state::{BuildError, Cells, Snapshot};
@@ -78,6 +78,8 @@ pub struct Status {
     pub at: SystemTime,
 }
 
+const RESTART: &str = "if it is meant, restart";
+
 /// Reloads, one at a time.
 pub struct Reloader {
     shared: Arc<Shared>,
@@ -130,27 +132,29 @@ impl Reloader {
         if model.fingerprint == running.model.fingerprint {
             return self.keep(trigger, running.generation);
         }
-        if let Some(reason) = self.would_open(&model) {
+        if let Some(reason) = self.danger(&running.model, &model) {
             return self.reject(trigger, reason);
         }
         let needs_restart = needs_restart(&self.started, &model.server);
-        if !diagnostics.is_empty() {
-            tracing::warn!(diagnostics = %policy::render(&diagnostics), "the configuration has warnings");
-        }
+        mention(&diagnostics);
         match build(model, running.generation + 1, &self.cells, &self.shared.metrics) {
             Ok(snapshot) => self.commit(snapshot, needs_restart),
             Err(error) => self.reject(trigger, error.to_string()),
         }
     }
 
-    /// `listen` changes after a restart only, so that until then its old reach counts.
-    fn would_open(&self, model: &Model) -> Option<String> {
-        let listen = self.started.listen;
+    /// What a whole file may say at a start, and what is far more likely half a file, or a mistake, while running. An
+    /// address changes after a restart only, so that until then the old one's reach counts.
+    fn danger(&self, running: &Model, model: &Model) -> Option<String> {
+        if model.endpoints.is_empty() && !running.endpoints.is_empty() {
+            return Some(format!("error: the new configuration has no endpoint at all\n  = help: {RESTART}\n"));
+        }
         let unprotected = model.tenants.is_empty() && model.server.openness == Openness::Closed;
-        (unprotected && !listen.ip().is_loopback()).then(|| {
+        let (listen, had_tenants) = (self.started.listen, !running.tenants.is_empty());
+        (unprotected && (had_tenants || !listen.ip().is_loopback())).then(|| {
             format!(
-                "error: the data plane listens on {listen} until a restart, and anybody could spend your money: there \
-                 are no tenants\n  = help: restart with the new `listen`, keep [[tenants]], or say `open = true`\n"
+                "error: whoever reaches {listen} could spend your money: the new configuration has no tenants\n  \
+                 = help: keep [[tenants]], or say `open = true` under [server]; {RESTART}\n"
             )
         })
     }
@@ -186,6 +190,18 @@ impl Reloader {
             self.failure.store(Some(Arc::new(Status { diagnostics: diagnostics.clone(), at: runtime::wall_clock() })));
         }
         Outcome::Rejected { diagnostics }
+    }
+}
+
+/// Says what there is to say about files that are valid.
+pub(super) fn mention(diagnostics: &[Diagnostic]) {
+    let (warnings, notes): (Vec<_>, Vec<_>) =
+        diagnostics.iter().cloned().partition(|one| one.severity > Severity::Note);
+    if !warnings.is_empty() {
+        tracing::warn!(diagnostics = %policy::render(&warnings), "the configuration has warnings");
+    }
+    for note in notes {
+        tracing::info!(hint = note.hint, "{}", note.message);
     }
 }
 

@@ -174,8 +174,9 @@ impl<'a> Choice<'a> {
         if known < KNOWN {
             return match request.mode {
                 Mode::Stream => most,
-                // The policy has no bound of its own for these: half of all the time leaves some for another endpoint.
-                Mode::Plain | Mode::Embedding => most / 2.0,
+                // The policy has no bound of its own for these. A fifth of all the time is kept for another endpoint: more
+                // would cut answers off that are merely long.
+                Mode::Plain | Mode::Embedding => 0.8 * most,
             };
         }
         let patience = (PATIENCE * expected).max(least);

@@ -50,8 +50,8 @@ pub struct Record<'a> {
     #[serde(rename = "first_token_ms", serialize_with = "maybe_millis")]
     pub first_token: Option<Duration>,
     /// The part of the duration that was neither the upstream's nor the client's.
-    #[serde(rename = "overhead_us", serialize_with = "micros")]
-    pub overhead: Duration,
+    #[serde(rename = "overhead_us", serialize_with = "maybe_micros")]
+    pub overhead: Option<Duration>,
     /// The tokens used, if known.
     #[serde(flatten)]
     pub usage: LoggedUsage,
@@ -116,8 +116,9 @@ fn maybe_millis<S: Serializer>(span: &Option<Duration>, to: S) -> Result<S::Ok, 
     span.map(in_millis).serialize(to)
 }
 
-fn micros<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_u64(whole_micros(*span))
+#[expect(clippy::ref_option, reason = "serde calls with a reference to the field")]
+fn maybe_micros<S: Serializer>(span: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    span.map(whole_micros).serialize(to)
 }
 
 /// With three decimals: more were not measured.
@@ -154,7 +155,7 @@ pub(super) mod tests {
             attempts: 2,
             duration: Duration::from_micros(1_234_567),
             first_token: Some(Duration::from_nanos(250_000_499)),
-            overhead: Duration::from_micros(85),
+            overhead: Some(Duration::from_micros(85)),
             usage: Some(Usage { input: Tokens(12), output: Tokens(3), ..Usage::default() }).into(),
             is_estimated: Some(false),
             cost: Some(PicoUsd(3_085_000_000)),

@@ -102,11 +102,13 @@ pub(super) async fn attempt(
         }
     };
     let soft = crate::runtime::instant() + limits.answer;
+    let sent = crate::runtime::now();
     let answer = exchange(pool, lease, target, letter, limits, held);
     match tokio::time::timeout_at(soft.min(limits.deadline), answer).await {
         Ok(verdict) => verdict,
         Err(_elapsed) => {
-            let detail = format!("no answer within {:.1} s", limits.answer.as_secs_f64());
+            let waited = crate::runtime::now().since(sent);
+            let detail = format!("no answer within {:.1} s", waited.as_secs_f64());
             let deadline_passed = limits.deadline <= soft;
             Verdict::Failed(Trouble { deadline_passed, ..Trouble::new(Failure::Timeout, detail) })
         }

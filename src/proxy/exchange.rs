@@ -181,8 +181,9 @@ impl Exchange {
         self.failed.last().map(|(endpoint, _)| *endpoint)
     }
 
-    fn overhead(&self, now: Timestamp) -> Duration {
-        self.answered_at.unwrap_or(now).since(self.begun).saturating_sub(self.upstream_time)
+    /// `None` where the client left while an upstream was at work: how much of the time was whose is not known.
+    fn overhead(&self) -> Option<Duration> {
+        self.answered_at.map(|answered| answered.since(self.begun).saturating_sub(self.upstream_time))
     }
 
     /// Whether what is said about tokens is an estimate; `None` where there is nothing to say.
@@ -195,8 +196,8 @@ impl Exchange {
         let metrics = self.snapshot.request_metrics(self.route, self.endpoint, self.tenant);
         metrics.record_outcome(self.outcome);
         metrics.observe_duration(now.since(self.begun));
-        if self.answered_at.is_some() {
-            metrics.observe_overhead(self.overhead(now));
+        if let Some(overhead) = self.overhead() {
+            metrics.observe_overhead(overhead);
         }
         let Some(settlement) = &self.settlement else { return };
         metrics.add_usage(&settlement.usage);
@@ -232,7 +233,7 @@ impl Exchange {
             attempts: self.attempts(),
             duration: now.since(self.begun),
             first_token: self.first_token,
-            overhead: self.overhead(now),
+            overhead: self.overhead(),
             usage: self.settlement.map(|settlement| settlement.usage).into(),
             is_estimated: self.is_estimated(),
             cost: self.cost(),

@@ -18,6 +18,9 @@ use tokio::time::Sleep;
 /// nginx's default; clients' pools give up earlier.
 const IDLE: Duration = Duration::from_secs(75);
 
+/// How long a client may leave what was written to it unread. nginx's default.
+const UNREAD: Duration = Duration::from_mins(1);
+
 /// What the requests of one connection tell its watcher.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
@@ -57,6 +60,8 @@ pub(super) struct Patient<I> {
     alarm: Pin<Box<Sleep>>,
     reading_head: bool,
     ended: u64,
+    /// Runs while nothing can be written.
+    unread: Option<Pin<Box<Sleep>>>,
 }
 
 impl<I> Patient<I> {
@@ -64,7 +69,7 @@ impl<I> Patient<I> {
     /// within `head_limit` of now.
     pub(super) fn new(inner: I, activity: Arc<Activity>, head_limit: Duration) -> Self {
         let alarm = Box::pin(tokio::time::sleep(head_limit));
-        Self { inner, activity, head_limit, alarm, reading_head: true, ended: 0 }
+        Self { inner, activity, head_limit, alarm, reading_head: true, ended: 0, unread: None }
     }
 
     fn rearm(&mut self, span: Duration) {
@@ -93,6 +98,16 @@ impl<I> Patient<I> {
             self.reading_head = true;
             self.rearm(self.head_limit);
         }
+    }
+
+    /// Passes on what came of writing, unless the client has read nothing for too long.
+    fn written<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.unread = None;
+            return written;
+        }
+        let alarm = self.unread.get_or_insert_with(|| Box::pin(tokio::time::sleep(UNREAD)));
+        alarm.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn is_serving(&self) -> bool {
@@ -125,7 +140,8 @@ impl<I: AsyncRead + Unpin> AsyncRead for Patient<I> {
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Patient<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.written(written, cx)
     }
 
     fn poll_write_vectored(
@@ -133,7 +149,8 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Patient<I> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.written(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -141,7 +158,8 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Patient<I> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let written = Pin::new(&mut self.inner).poll_flush(cx);
+        self.written(written, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -156,6 +174,18 @@ mod tests {
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_is_given_a_minute() {
+        let (_client, server) = duplex(16);
+        let mut patient = Patient::new(server, Arc::new(Activity::default()), LIMIT);
+        let begin = crate::runtime::now();
+
+        let error = patient.write_all(&[0; 64]).await.expect_err("nobody reads");
+
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(crate::runtime::now().since(begin), UNREAD);
+    }
 
     async fn read_error(patient: &mut Patient<tokio::io::DuplexStream>) -> (io::ErrorKind, Duration) {
         let begin = crate::runtime::now();

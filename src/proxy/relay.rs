@@ -94,6 +94,8 @@ pub(super) struct StreamRelay {
     quiet_since: Instant,
     deadline: Instant,
     alarm: Pin<Box<Sleep>>,
+    /// Whether the upstream is waited for, rather than the client.
+    waiting: bool,
 }
 
 impl StreamRelay {
@@ -103,17 +105,28 @@ impl StreamRelay {
         let now = runtime::instant();
         let alarm = Box::pin(tokio::time::sleep_until(patience.deadline.min(now + patience.idle)));
         let Patience { idle, deadline } = patience;
-        Self { exchange, reader: Some(reader), last_words: None, idle, quiet_since: now, deadline, alarm }
+        Self {
+            exchange,
+            reader: Some(reader),
+            last_words: None,
+            idle,
+            quiet_since: now,
+            deadline,
+            alarm,
+            waiting: false,
+        }
     }
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             let Some(reader) = &mut self.reader else { return Poll::Ready(self.last_words.take()) };
+            self.waiting = false;
             if let Some(frame) = reader.pop() {
                 return Poll::Ready(Some(frame));
             }
             let Poll::Ready(step) = reader.poll_step(cx) else {
                 if self.poll_alarm(cx).is_pending() {
+                    self.waiting = true;
                     return Poll::Pending;
                 }
                 continue;
@@ -211,9 +224,16 @@ impl StreamRelay {
 
 impl Expire for StreamRelay {
     fn expire(&mut self) {
-        if self.reader.is_some() {
-            self.cut(OUT_OF_TIME);
+        if self.reader.is_none() {
+            return;
         }
+        if self.waiting {
+            return self.cut(OUT_OF_TIME);
+        }
+        // The client has stopped reading, which says nothing about the upstream.
+        tracing::warn!("the client did not read its answer before timeouts.total ran out");
+        self.settle(End::Abandoned);
+        self.reader = None;
     }
 }
 

@@ -120,3 +120,31 @@ async fn a_reload_does_not_open_a_listener_that_tenants_protect() {
     daemon.stop();
     stage.daemon.stop();
 }
+
+#[tokio::test]
+async fn half_a_file_takes_away_neither_the_tenants_nor_the_upstreams() {
+    let stage = Stage::new(1, 1, Duration::ZERO).await;
+    let folder = stage.folder.path();
+    let whole = fs::read_to_string(folder.join("faregate.toml")).unwrap();
+    let tenants = "[[tenants]]\nname = \"t\"\nkeys = [\"literal:of-a-tenant\"]\n";
+    fs::write(folder.join("with.toml"), format!("{whole}{tenants}")).unwrap();
+    let daemon = Daemon::start(source(&folder.join("with.toml"))).unwrap();
+
+    for (half, reason) in [("", "no endpoint"), (whole.as_str(), "no tenants")] {
+        stage.replace("with.toml", half);
+        let (status, body) = send(daemon.admin, request("POST", "/v1/reload", "")).await.unwrap();
+        assert_eq!(status, 422, "{body}");
+        assert!(body.contains(reason), "{body}");
+        assert_eq!(send(daemon.data, chat(false)).await.unwrap().0, 401);
+    }
+
+    let opened = whole.replacen("[server]", "[server]\nopen = true", 1);
+    stage.replace("with.toml", &opened);
+    assert_eq!(
+        send(daemon.admin, request("POST", "/v1/reload", "")).await.unwrap().0,
+        200,
+        "said so, it is a decision"
+    );
+    daemon.stop();
+    stage.daemon.stop();
+}
