@@ -28,6 +28,11 @@ pub(super) fn fade(span: Duration, memory: f64) -> f64 {
     (-span.as_secs_f64() / memory).exp()
 }
 
+/// What remains of samples of this weight where one more would exceed `most`.
+pub(super) fn room(weight: f64, most: f64) -> f64 {
+    if weight > most - 1.0 { (most - 1.0) / weight } else { 1.0 }
+}
+
 /// Decayed sums over one endpoint's answers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Latency {
@@ -155,9 +160,7 @@ impl Latency {
 
 impl Sums {
     fn add(&mut self, y: f64, n: f64, u: f64) {
-        if self.weight > MAX_WEIGHT - 1.0 {
-            self.scale((MAX_WEIGHT - 1.0) / self.weight);
-        }
+        self.scale(room(self.weight, MAX_WEIGHT));
         let log = y.max(1e-3).ln();
         self.weight += 1.0;
         self.y += y;
@@ -233,9 +236,7 @@ fn believable(slope: f64, variance: f64) -> f64 {
 
 impl Crowd {
     fn add(&mut self, n: f64) {
-        if self.weight > MAX_WEIGHT - 1.0 {
-            self.scale((MAX_WEIGHT - 1.0) / self.weight);
-        }
+        self.scale(room(self.weight, MAX_WEIGHT));
         self.weight += 1.0;
         self.n += n;
         self.nn += n * n;
@@ -263,9 +264,7 @@ impl Pace {
         if tokens == Tokens::ZERO {
             return;
         }
-        if self.weight > MAX_WEIGHT - 1.0 {
-            self.scale((MAX_WEIGHT - 1.0) / self.weight);
-        }
+        self.scale(room(self.weight, MAX_WEIGHT));
         self.weight += 1.0;
         self.span += span.max(0.0);
         self.tokens += tokens.as_f64();

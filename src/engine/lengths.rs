@@ -4,7 +4,7 @@
 //! talks more or less than others do on the same route. One that has given all the answers so far differs from nobody,
 //! and neither does a newcomer.
 
-use super::latency::fade;
+use super::latency::{fade, room};
 use crate::units::{Timestamp, Tokens};
 
 /// Seconds in which a length fades to 1/e. Lengths follow the clients, who change slowly.
@@ -69,8 +69,7 @@ impl Verbosity {
 
 impl Mean {
     fn observe(&mut self, tokens: Tokens, now: Timestamp) {
-        let room = if self.weight > MAX_WEIGHT - 1.0 { (MAX_WEIGHT - 1.0) / self.weight } else { 1.0 };
-        self.scale(fade(now.since(self.at), MEMORY).min(room));
+        self.scale(fade(now.since(self.at), MEMORY).min(room(self.weight, MAX_WEIGHT)));
         self.at = self.at.max(now);
         self.weight += 1.0;
         self.sum += tokens.as_f64();

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::latency::fade;
+use super::latency::{fade, room};
 use crate::units::Timestamp;
 
 /// Seconds in which an outcome fades to 1/e.
@@ -92,8 +92,7 @@ impl Reliability {
 
     fn fade_to(&mut self, now: Timestamp) {
         let tries = self.successes + self.failures;
-        let room = if tries > MAX_TRIES - 1.0 { (MAX_TRIES - 1.0) / tries } else { 1.0 };
-        self.scale(fade(now.since(self.at), MEMORY).min(room));
+        self.scale(fade(now.since(self.at), MEMORY).min(room(tries, MAX_TRIES)));
         self.at = self.at.max(now);
     }
 

@@ -19,7 +19,7 @@ use super::headers;
 use super::large::PlainRelay;
 use super::outgoing::Payload;
 use super::plain::Plain;
-use super::relay::{Patience, ReplyBody, StreamRelay};
+use super::relay::{ReplyBody, StreamRelay};
 use super::reply::{Refusal, X_SHOULD_RETRY};
 use super::stream::UsageChunk;
 use super::watchdog::Watched;
@@ -80,7 +80,7 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
             Verdict::Plain(parts, answer) => return commit_plain(exchange, &parts, answer, deadline),
             Verdict::Stream(parts, reader) => {
                 let parts = reply_head(&mut exchange, &parts);
-                let relay = StreamRelay::new(exchange, reader, Patience { idle: route.timeouts.idle, deadline });
+                let relay = StreamRelay::new(exchange, reader, route.timeouts.idle);
                 return Response::from_parts(parts, ReplyBody::Stream(Watched::new(relay, deadline)));
             }
         }
@@ -116,10 +116,7 @@ fn commit_plain(
     match answer {
         Plain::Whole(answer) => {
             if let Some(guard) = exchange.call() {
-                guard.estimate_output(answer.output);
-                if let Some(usage) = answer.usage {
-                    guard.report(usage);
-                }
+                guard.measured(answer.output, answer.usage);
             }
             exchange.settle(End::Answered);
             exchange.ended(Outcome::Ok);

@@ -134,14 +134,10 @@ impl Guard {
         self.seat().metrics.observe_first_token(after);
     }
 
-    /// The upstream has said what was used; the last report counts.
-    pub(super) const fn report(&mut self, usage: Usage) {
-        self.reported = Some(usage);
-    }
-
-    /// Output seen so far, for when the upstream never says.
-    pub(super) fn estimate_output(&mut self, tokens: Tokens) {
-        self.output_estimate = tokens;
+    /// How long the answer is by its text, and what the upstream says was used, if it does.
+    pub(super) const fn measured(&mut self, output: Tokens, reported: Option<Usage>) {
+        self.output_estimate = output;
+        self.reported = reported;
     }
 
     /// Settles.

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, SizeHint};
@@ -14,7 +14,7 @@ use super::guard::End;
 use super::pool::LeasedBody;
 use super::relay::{Broken, OUT_OF_TIME};
 use super::stream::describe;
-use super::watchdog::Expire;
+use super::watchdog::{Expire, WaitingFor};
 use crate::dialect::{relayed_tokens, usage_in_tail};
 use crate::observe::Outcome;
 use crate::units::len_to_u64;
@@ -31,7 +31,6 @@ pub(super) struct PlainRelay {
     sent: u64,
     tail: BytesMut,
     expired: bool,
-    waker: Option<Waker>,
 }
 
 impl PlainRelay {
@@ -39,7 +38,7 @@ impl PlainRelay {
     pub(super) fn new(exchange: Exchange, held: VecDeque<Bytes>, body: LeasedBody) -> Self {
         let so_far: usize = held.iter().map(Bytes::len).sum();
         let length = body.size_hint().exact().map(|rest| rest + len_to_u64(so_far));
-        Self { exchange, held, body: Some(body), length, sent: 0, tail: BytesMut::new(), expired: false, waker: None }
+        Self { exchange, held, body: Some(body), length, sent: 0, tail: BytesMut::new(), expired: false }
     }
 
     /// What is still to come, where the upstream has said so.
@@ -58,10 +57,7 @@ impl PlainRelay {
             }
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
             match Pin::new(&mut *body).poll_frame(cx) {
-                Poll::Pending => {
-                    self.waker = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
+                Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => self.complete(),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(self.cut(describe(&error))))),
                 Poll::Ready(Some(Ok(frame))) => {
@@ -91,10 +87,7 @@ impl PlainRelay {
     fn settle(&mut self, end: End) {
         let (usage, output) = (usage_in_tail(&self.tail), relayed_tokens(self.sent));
         if let Some(call) = self.exchange.call() {
-            call.estimate_output(output);
-            if let Some(usage) = usage {
-                call.report(usage);
-            }
+            call.measured(output, usage);
         }
         self.exchange.settle(end);
     }
@@ -116,14 +109,11 @@ impl PlainRelay {
 }
 
 impl Expire for PlainRelay {
-    fn expire(&mut self) {
+    fn expire(&mut self, _waiting_for: WaitingFor) {
         if self.body.is_some() {
             self.cut(OUT_OF_TIME.to_owned());
             self.held.clear();
             self.expired = true;
-        }
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
         }
     }
 }

@@ -15,7 +15,7 @@ use super::exchange::Exchange;
 use super::guard::End;
 use super::large::PlainRelay;
 use super::stream::{Ending, Reader, Step};
-use super::watchdog::{Expire, Watched};
+use super::watchdog::{Expire, WaitingFor, Watched};
 use crate::dialect;
 use crate::observe::Outcome;
 use crate::runtime;
@@ -58,8 +58,12 @@ impl Body for ReplyBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(relay) => relay.get().poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Plain(relay) => relay.get().poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
+            Self::Stream(relay) => {
+                relay.poll(cx, StreamRelay::poll_bytes).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Self::Plain(relay) => {
+                relay.poll(cx, PlainRelay::poll_bytes).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data)))
+            }
         }
     }
 
@@ -71,18 +75,9 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(crate::units::len_to_u64(bytes.as_ref().map_or(0, Bytes::len))),
             Self::Stream(_) => SizeHint::default(),
-            Self::Plain(relay) => relay.get().size_hint(),
+            Self::Plain(relay) => relay.look(PlainRelay::size_hint),
         }
     }
-}
-
-/// How long a relay may go on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    /// Without content.
-    pub idle: Duration,
-    /// At all.
-    pub deadline: Instant,
 }
 
 /// Relays a stream.
@@ -92,41 +87,26 @@ pub(super) struct StreamRelay {
     last_words: Option<Bytes>,
     idle: Duration,
     quiet_since: Instant,
-    deadline: Instant,
     alarm: Pin<Box<Sleep>>,
-    /// Whether the upstream is waited for, rather than the client.
-    waiting: bool,
 }
 
 impl StreamRelay {
-    /// Relays what `reader` has ready and what it will read.
-    pub(super) fn new(mut exchange: Exchange, reader: Box<Reader>, patience: Patience) -> Self {
+    /// Relays what `reader` has ready and what it will read, unless there is no content for as long as `idle`.
+    pub(super) fn new(mut exchange: Exchange, reader: Box<Reader>, idle: Duration) -> Self {
         note_first_token(&mut exchange, &reader);
         let now = runtime::instant();
-        let alarm = Box::pin(tokio::time::sleep_until(patience.deadline.min(now + patience.idle)));
-        let Patience { idle, deadline } = patience;
-        Self {
-            exchange,
-            reader: Some(reader),
-            last_words: None,
-            idle,
-            quiet_since: now,
-            deadline,
-            alarm,
-            waiting: false,
-        }
+        let alarm = Box::pin(tokio::time::sleep_until(now + idle));
+        Self { exchange, reader: Some(reader), last_words: None, idle, quiet_since: now, alarm }
     }
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             let Some(reader) = &mut self.reader else { return Poll::Ready(self.last_words.take()) };
-            self.waiting = false;
             if let Some(frame) = reader.pop() {
                 return Poll::Ready(Some(frame));
             }
             let Poll::Ready(step) = reader.poll_step(cx) else {
                 if self.poll_alarm(cx).is_pending() {
-                    self.waiting = true;
                     return Poll::Pending;
                 }
                 continue;
@@ -171,10 +151,8 @@ impl StreamRelay {
         std::task::ready!(self.alarm.as_mut().poll(cx));
         let now = runtime::instant();
         let quiet_end = self.quiet_since + self.idle;
-        if now >= self.deadline {
-            self.cut(OUT_OF_TIME);
-        } else if now < quiet_end {
-            self.rearm(quiet_end.min(self.deadline));
+        if now < quiet_end {
+            self.rearm(quiet_end);
         } else if self.reader.as_deref().is_some_and(Reader::is_complete) {
             self.complete();
         } else {
@@ -213,27 +191,24 @@ impl StreamRelay {
 
     fn settle(&mut self, end: End) {
         if let (Some(reader), Some(call)) = (&self.reader, self.exchange.call()) {
-            call.estimate_output(reader.output());
-            if let Some(usage) = reader.usage() {
-                call.report(usage);
-            }
+            call.measured(reader.output(), reader.usage());
         }
         self.exchange.settle(end);
     }
 }
 
 impl Expire for StreamRelay {
-    fn expire(&mut self) {
-        if self.reader.is_none() {
-            return;
+    fn expire(&mut self, waiting_for: WaitingFor) {
+        match waiting_for {
+            _ if self.reader.is_none() => {}
+            WaitingFor::Upstream => self.cut(OUT_OF_TIME),
+            WaitingFor::Client => {
+                // The client has stopped reading, which says nothing about the upstream.
+                tracing::warn!("the client did not read its answer before timeouts.total ran out");
+                self.settle(End::Abandoned);
+                self.reader = None;
+            }
         }
-        if self.waiting {
-            return self.cut(OUT_OF_TIME);
-        }
-        // The client has stopped reading, which says nothing about the upstream.
-        tracing::warn!("the client did not read its answer before timeouts.total ran out");
-        self.settle(End::Abandoned);
-        self.reader = None;
     }
 }
 
