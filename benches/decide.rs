@@ -78,8 +78,7 @@ fn decisions(c: &mut Criterion) {
         objective: &objective,
         route: RouteState::new(&retry).read(now()),
         candidates: &candidates,
-        first_token_timeout: Duration::from_secs(30),
-        total_timeout: Duration::from_mins(5),
+        answer_timeout: Duration::from_secs(30),
     };
     let mut rng = StdRng::seed_from_u64(1);
     c.bench_function("decide among 50 in 3 tiers", |b| {

@@ -57,7 +57,7 @@ pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl
     lead_with_one_of_the_best(&mut plan.entries, view, rng);
     // Whoever is asked last is given all the time there is.
     if let Some(last) = plan.entries.last_mut() {
-        last.first_token_limit = policy_limit(view, request.mode);
+        last.first_token_limit = view.answer_timeout.as_secs_f64();
     }
     plan
 }
@@ -161,7 +161,7 @@ impl<'a> Choice<'a> {
     fn limit(&self, view: &View<'_>, request: &Request) -> f64 {
         let Forecast { first_token, pace, output, .. } = self.forecast;
         let health = &self.candidate.health;
-        let most = policy_limit(view, request.mode);
+        let most = view.answer_timeout.as_secs_f64();
         let (known, expected, least) = match request.mode {
             Mode::Stream => (health.latency.weight, first_token, LEAST_FIRST_TOKEN),
             // An answer may be far longer than usual, but not than what the client accepts.
@@ -182,15 +182,6 @@ impl<'a> Choice<'a> {
         let patience = (PATIENCE * expected).max(least);
         (patience * f64::from(1_u32 << health.timeouts)).min(most)
     }
-}
-
-/// Seconds.
-fn policy_limit(view: &View<'_>, mode: Mode) -> f64 {
-    let limit = match mode {
-        Mode::Stream => view.first_token_timeout,
-        Mode::Plain | Mode::Embedding => view.total_timeout,
-    };
-    limit.as_secs_f64()
 }
 
 /// Moves one of those within `spread` of the best of the first tier to the front, or so near that it may be by chance

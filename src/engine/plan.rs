@@ -20,10 +20,8 @@ pub struct View<'a> {
     pub route: RouteReading,
     /// Who could answer.
     pub candidates: &'a [Candidate<'a>],
-    /// The policy's longest wait for a stream's first token.
-    pub first_token_timeout: Duration,
-    /// The policy's longest wait for a whole answer.
-    pub total_timeout: Duration,
+    /// The policy's longest wait for a stream's first token, or for the whole of any other answer.
+    pub answer_timeout: Duration,
 }
 
 /// An endpoint that could answer.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::engine::{Capabilities, Handicap, Limits, Objective, Price, RetryPolicy};
+use crate::engine::{Capabilities, Handicap, Limits, Mode, Objective, Price, RetryPolicy};
 use crate::ids::{EndpointId, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx, UpstreamIx};
 use crate::units::{PricePerMtok, Tokens};
 
@@ -228,6 +228,16 @@ pub struct Timeouts {
     pub idle: Duration,
     /// For the whole request, all attempts included.
     pub total: Duration,
+}
+
+impl Timeouts {
+    /// The longest wait for an answer that begins (a stream) or is whole (anything else).
+    pub const fn answer(&self, mode: Mode) -> Duration {
+        match mode {
+            Mode::Stream => self.first_token,
+            Mode::Plain | Mode::Embedding => self.total,
+        }
+    }
 }
 
 /// The most that a candidate may cost, per million tokens.

@@ -163,7 +163,7 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
     let now = runtime::now();
     let decide_without = |excluded: &[EndpointIx]| {
         let candidates = snapshot.candidates(call.route, &call.request, excluded, now);
-        let view = snapshot.view(call.route, &candidates, now);
+        let view = snapshot.view(call.route, call.request.mode, &candidates, now);
         decide(&view, &call.request, now, &mut *exchange.worker.rng.lock())
     };
     let mut plan = match failures.tried_or_barred(&snapshot.model) {

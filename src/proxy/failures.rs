@@ -8,7 +8,7 @@ use super::exchange::Exchange;
 use super::failover::Call;
 use super::guard::End;
 use super::reply::Refusal;
-use crate::engine::{Entry, Failure, Mode, Scope};
+use crate::engine::{Entry, Failure, Scope};
 use crate::ids::{EndpointIx, KeyIx};
 use crate::policy::model::{Model, Route};
 use crate::runtime;
@@ -74,11 +74,7 @@ impl Failures {
         let route = &snapshot.model.routes[call.route];
         let goes_on = self.troubles.len() + 1 < attempts(route)
             && snapshot.routes[call.route].with(|state| state.would_grant(runtime::now()));
-        match call.request.mode {
-            _ if goes_on => entry.first_token_limit(),
-            Mode::Stream => route.timeouts.first_token,
-            Mode::Plain | Mode::Embedding => route.timeouts.total,
-        }
+        if goes_on { entry.first_token_limit() } else { route.timeouts.answer(call.request.mode) }
     }
 
     /// Whether the request may not be tried again.

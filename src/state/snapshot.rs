@@ -12,7 +12,7 @@ use super::cells::{EndpointCell, KeyCell, Override, RouteCell};
 use super::registry::Registry;
 use super::target::{Target, TargetError};
 use super::tenants::Tenants;
-use crate::engine::{Candidate, Request, View};
+use crate::engine::{Candidate, Mode, Request, View};
 use crate::ids::{EndpointIx, IdVec, RouteIx, TenantIx};
 use crate::observe::labels::NONE;
 use crate::observe::{EndpointMetrics, Metrics, RequestMetrics};
@@ -171,14 +171,13 @@ impl Snapshot {
     }
 
     /// What the engine decides on.
-    pub fn view<'a>(&'a self, route: RouteIx, candidates: &'a [Candidate<'a>], now: Timestamp) -> View<'a> {
+    pub fn view<'a>(&'a self, route: RouteIx, mode: Mode, candidates: &'a [Candidate<'a>], now: Timestamp) -> View<'a> {
         let policy = &self.model.routes[route];
         View {
             objective: &policy.objective,
             route: self.routes[route].read(now),
             candidates,
-            first_token_timeout: policy.timeouts.first_token,
-            total_timeout: policy.timeouts.total,
+            answer_timeout: policy.timeouts.answer(mode),
         }
     }
 

@@ -124,8 +124,10 @@ pub(super) fn plan_of(
         objective,
         route,
         candidates: &candidates,
-        first_token_timeout: Duration::from_secs(30),
-        total_timeout: Duration::from_mins(5),
+        answer_timeout: match request.mode {
+            Mode::Stream => Duration::from_secs(30),
+            Mode::Plain | Mode::Embedding => Duration::from_mins(5),
+        },
     };
     decide(&view, request, now, &mut StdRng::seed_from_u64(seed))
 }
