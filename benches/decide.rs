@@ -24,7 +24,7 @@ fn state(position: u32) -> EndpointState {
     for answer in 0..20_u32 {
         let first = Duration::from_millis(u64::from(200 + 17 * position + 5 * answer));
         let (in_flight_at_send, prompt) = (answer % 5, Tokens(u64::from(200 * answer)));
-        state.observe(Event::Sent, now());
+        state.observe(Event::Sent { mode: Mode::Stream }, now());
         state.observe(Event::FirstToken { after: first, in_flight_at_send, prompt }, now());
         let usage = Usage { input: prompt, output: Tokens(120), ..Usage::default() };
         let total = first + Duration::from_secs(2);

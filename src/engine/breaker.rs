@@ -29,13 +29,19 @@ const RAMP_END: u32 = 32;
 /// A probe of which nothing was heard for this long is taken as lost.
 const PROBE_LOST: Duration = Duration::from_secs(30);
 /// Closed for this long, the next opening is the first again.
-const CALM: Duration = Duration::from_mins(1);
+const CALM: Duration = Duration::from_secs(2);
+/// The same where somebody had to act.
+const LONG_CALM: Duration = Duration::from_mins(1);
+/// So many openings are as long as each other before they double: most outages are brief, and a probe is cheap.
+const OPENINGS_OF_A_LENGTH: u32 = 4;
 
 /// One endpoint's circuit.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Breaker {
     state: State,
     since: Timestamp,
+    /// Calls in flight that went out after the last change of state.
+    young: u32,
     failures: u32,
     last_failure_sent: Timestamp,
     cuts: u32,
@@ -72,7 +78,7 @@ pub(super) enum Length {
 pub(super) enum Gate {
     /// Everything.
     Closed,
-    /// No more than this many at a time.
+    /// This many more.
     Ramp(u32),
     /// One probe.
     HalfOpen,
@@ -92,7 +98,7 @@ impl Breaker {
     pub(super) fn gate(&self, now: Timestamp) -> Gate {
         match self.state {
             State::Closed => Gate::Closed,
-            State::Ramp(limit) => Gate::Ramp(limit),
+            State::Ramp(limit) => Gate::Ramp(limit.saturating_sub(self.young)),
             State::Open { until, length, probe } => {
                 let waiting = probe.is_some_and(|sent| now.since(sent) < PROBE_LOST);
                 match (now < until, waiting) {
@@ -101,6 +107,18 @@ impl Breaker {
                     (false, false) => Gate::HalfOpen,
                 }
             }
+        }
+    }
+
+    /// A call went out.
+    pub(super) const fn sent(&mut self) {
+        self.young = self.young.saturating_add(1);
+    }
+
+    /// The call that went out then has ended. What is left of a bad time does not count against a new start.
+    pub(super) fn ended(&mut self, sent: Timestamp) {
+        if sent >= self.since {
+            self.young = self.young.saturating_sub(1);
         }
     }
 
@@ -141,7 +159,7 @@ impl Breaker {
             State::Ramp(limit) if limit >= RAMP_END => State::Closed,
             State::Ramp(limit) => State::Ramp(limit + 1),
             State::Open { .. } => {
-                self.since = now;
+                (self.since, self.young) = (now, 0);
                 self.cuts = 0;
                 (self.successes_sum, self.failures_sum) = (1.0, 0.0);
                 State::Ramp(RAMP)
@@ -195,7 +213,7 @@ impl Breaker {
         if !matches!(self.state, State::Open { .. }) && now.since(self.since) > CALM {
             self.openings = 0;
         }
-        let span = doubled(BASE, self.openings).min(cap);
+        let span = doubled(BASE, self.openings / OPENINGS_OF_A_LENGTH).min(cap);
         self.openings = self.openings.saturating_add(1);
         self.enter(State::Open { until: now + span, length: Length::Short, probe: None }, now);
     }
@@ -204,7 +222,7 @@ impl Breaker {
         if self.is_open_for(&[Length::Long], now) {
             return self.probe_void();
         }
-        if !matches!(self.state, State::Open { .. }) && now.since(self.since) > CALM {
+        if !matches!(self.state, State::Open { .. }) && now.since(self.since) > LONG_CALM {
             self.long_openings = 0;
         }
         let span = doubled(LONG_BASE, self.long_openings).min(LONG_CAP);
@@ -220,7 +238,7 @@ impl Breaker {
 
     fn enter(&mut self, state: State, now: Timestamp) {
         self.state = state;
-        self.since = now;
+        (self.since, self.young) = (now, 0);
         (self.failures, self.cuts) = (0, 0);
     }
 
@@ -328,10 +346,10 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_probe_opens_it_for_twice_as_long_up_to_the_cap() {
+    fn failed_probes_open_it_for_longer_and_longer_up_to_the_cap() {
         let mut breaker = opened(Failure::ServerError);
         let mut now = at(1.1);
-        for expected in [1, 2, 4, 8, 10, 10] {
+        for expected in [1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8, 8, 10, 10] {
             let Gate::Open { until, .. } = breaker.gate(now) else { panic!("not open") };
             assert_eq!(now.until(until), Duration::from_secs(expected));
             now = until;

@@ -55,6 +55,7 @@ pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl
     let usual = usual_cost(&options);
     plan.entries.extend(admitted.iter().map(|(option, admission)| option.entry(*admission, usual, view, request)));
     lead_with_one_of_the_best(&mut plan.entries, view, rng);
+    lead_with_a_trial(&mut plan.entries, request.prompt.as_f64());
     // Whoever is asked last is given all the time there is.
     if let Some(last) = plan.entries.last_mut() {
         last.first_token_limit = view.answer_timeout.as_secs_f64();
@@ -142,6 +143,7 @@ impl<'a> Choice<'a> {
             exploration: Dollars(extra),
             is_priced: self.candidate.price.is_some(),
             noise: view.objective.value_of_second * (CHANCE * self.standard_error(request.mode)),
+            trial: self.candidate.health.trial,
         }
     }
 
@@ -202,6 +204,19 @@ fn lead_with_one_of_the_best(entries: &mut [Entry], view: &View<'_>, rng: &mut i
     let position = peers.enumerate().filter(|(_, entry)| as_good(entry)).map(|(position, _)| position).nth(pick);
     if let Some(front) = position.and_then(|position| entries.get_mut(..=position)) {
         front.rotate_right(1);
+    }
+}
+
+/// Moves an endpoint to the front that is due for a trial, if this request makes a cheap one.
+fn lead_with_a_trial(entries: &mut [Entry], prompt: f64) {
+    let Some(tier) = entries.first().map(|entry| entry.tier) else { return };
+    let due = |entry: &Entry| entry.trial.is_some_and(|offer| prompt + entry.expected_output.as_f64() <= offer.tokens);
+    let found = entries.iter().take_while(|entry| entry.tier == tier).position(due);
+    if let Some(tried) = found.and_then(|position| entries.get_mut(..=position)) {
+        tried.rotate_right(1);
+        if let Some(first) = tried.first_mut() {
+            first.exploration = Dollars(first.trial.map_or(0.0, |offer| offer.cost));
+        }
     }
 }
 

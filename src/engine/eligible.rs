@@ -60,6 +60,12 @@ pub(super) fn fits(candidate: &Candidate<'_>, request: &Request, lengths: Length
     }
 }
 
+/// Whether it would answer soon if quota allowed.
+pub(super) fn is_reachable(candidate: &Candidate<'_>, now: Timestamp) -> bool {
+    const SOON: std::time::Duration = std::time::Duration::from_secs(1);
+    candidate.health.blocked_until <= now + SOON && !matches!(candidate.health.gate, Gate::Open { .. } | Gate::Probing)
+}
+
 /// Whether it may be tried now, given that it can.
 pub(super) fn eligibility(candidate: &Candidate<'_>, forecast: &Forecast, fastest: f64, now: Timestamp) -> Eligibility {
     let health = &candidate.health;
@@ -77,7 +83,7 @@ pub(super) fn eligibility(candidate: &Candidate<'_>, forecast: &Forecast, fastes
         Gate::Open { until, .. } => Eligibility::No(Reason::Open { until: until.min(health.last_resort_at) }),
         Gate::Probing => Eligibility::No(Reason::Probing),
         Gate::HalfOpen => Eligibility::Yes(Admission::Probe),
-        Gate::Ramp(limit) if health.in_flight >= limit => Eligibility::Reluctantly(Reason::Ramp),
+        Gate::Ramp(0) => Eligibility::Reluctantly(Reason::Ramp),
         Gate::Closed | Gate::Ramp(_) if is_slow_and_stale(candidate, fastest) => {
             Eligibility::Reluctantly(Reason::Stale)
         }

@@ -13,6 +13,8 @@ use super::lengths::Verbosity;
 use super::plan::Admission;
 use super::price::Usage;
 use super::reliability::{Billed, Reliability, ReliabilityReading};
+use super::trial::{Offer, Trial};
+use super::waiting::Waiting;
 use crate::units::{Timestamp, Tokens, seconds};
 
 /// The most that a provider's header may keep an endpoint away.
@@ -25,6 +27,8 @@ const BLOCK_CAP: Duration = Duration::from_mins(1);
 const LAST_RESORT_EVERY: Duration = Duration::from_millis(200);
 /// … and one that opened because of the key or the account.
 const LONG_LAST_RESORT_EVERY: Duration = Duration::from_secs(5);
+/// A circuit stays open for this many times as long as a failed probe takes, at most.
+const PROBE_SHARE: f64 = 10.0;
 /// The first-token limit is doubled at most this often.
 const MAX_DOUBLINGS: u32 = 6;
 
@@ -60,6 +64,9 @@ pub struct EndpointState {
     blocks: u32,
     timeouts: u32,
     last_resort_at: Timestamp,
+    last_sent: Timestamp,
+    waiting: Waiting,
+    trial: Option<Trial>,
 }
 
 /// What the decision needs of it, as of one moment.
@@ -75,6 +82,8 @@ pub struct Reading {
     pub(super) reliability: ReliabilityReading,
     /// Its answers' length over what is typical of their routes.
     pub(super) verbosity: f64,
+    /// What to try it with, if it is time to.
+    pub(super) trial: Option<Offer>,
 }
 
 impl EndpointState {
@@ -91,10 +100,18 @@ impl EndpointState {
             blocked_until: self.blocked_until,
             last_resort_at: self.last_resort_at,
             timeouts: self.timeouts,
-            latency: self.latency.read(now),
+            latency: self.waiting.seen_in(self.latency.read(now), now),
             reliability: self.reliability.read(now),
             verbosity: self.verbosity.ratio(now),
+            trial: self.trial.filter(|trial| trial.is_due(self.last_sent, now)).map(|trial| trial.offer),
         }
+    }
+
+    /// How often it is tried though it seems worse, as [`Demand::trial`] says.
+    ///
+    /// [`Demand::trial`]: super::Demand::trial
+    pub const fn try_every(&mut self, trial: Option<Trial>) {
+        self.trial = trial;
     }
 
     /// Calls of ours that have not ended.
@@ -135,9 +152,13 @@ impl EndpointState {
     /// Learns from `event`.
     pub fn observe(&mut self, event: Event, now: Timestamp) {
         match event {
-            Event::Sent => self.sent(now),
+            Event::Sent { mode } => {
+                self.sent(now);
+                self.waiting.sent(mode, now);
+            }
             Event::FirstToken { after, in_flight_at_send, prompt } => {
                 self.latency.first_token(after, in_flight_at_send, prompt, now);
+                self.waiting.over(Mode::Stream, now - after);
                 self.succeeded(now - after, now);
             }
             Event::Answered { mode, total, first_token, usage, in_flight_at_send, typical_output } => {
@@ -146,29 +167,41 @@ impl EndpointState {
                     self.verbosity.observe(usage.output, typical_output, now);
                 }
                 if first_token.is_none() {
+                    self.waiting.over(mode, now - total);
                     self.succeeded(now - total, now);
                 }
                 self.reliability.answered(now);
                 self.breaker.completed(now - total);
             }
-            Event::Refused => self.breaker.refused(now),
-            Event::Failed { failure, after, retry_after } => self.failed(failure, after, retry_after, now),
+            Event::Refused { mode, after } => {
+                self.waiting.over(mode, now - after);
+                self.breaker.refused(now);
+            }
+            Event::Failed { mode, failure, after, retry_after } => {
+                self.waiting.over(mode, now - after);
+                self.failed(failure, after, retry_after, now);
+            }
             Event::Cut { after } => {
                 self.reliability.cut(now);
                 self.breaker.cut(now - after, self.open_at_most(now), now);
             }
-            Event::Abandoned => {}
+            Event::Abandoned { mode, after, first_token: None } => self.waiting.over(mode, now - after),
+            Event::Abandoned { first_token: Some(_), .. } => {}
         }
         match event {
-            Event::Sent | Event::FirstToken { .. } => {}
-            Event::Answered { .. } | Event::Refused | Event::Failed { .. } | Event::Cut { .. } | Event::Abandoned => {
-                self.ended();
-            }
+            Event::Sent { .. } | Event::FirstToken { .. } => {}
+            Event::Answered { total: after, .. }
+            | Event::Refused { after, .. }
+            | Event::Failed { after, .. }
+            | Event::Cut { after }
+            | Event::Abandoned { after, .. } => self.ended(now - after),
         }
     }
 
     fn sent(&mut self, now: Timestamp) {
         self.in_flight += 1;
+        self.last_sent = now;
+        self.breaker.sent();
         match self.breaker.gate(now) {
             Gate::Closed | Gate::Ramp(_) => {}
             Gate::Open { length: Length::Long, .. } => self.probing(LONG_LAST_RESORT_EVERY, now),
@@ -181,9 +214,11 @@ impl EndpointState {
         self.last_resort_at = now + pause;
     }
 
-    fn ended(&mut self) {
+    fn ended(&mut self, sent: Timestamp) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.breaker.ended(sent);
         if self.in_flight == 0 {
+            self.waiting = Waiting::default();
             self.breaker.probe_void();
         }
     }
@@ -250,11 +285,21 @@ impl EndpointState {
     /// A probe that hangs is dearer than one that is refused, so it is sent less often.
     fn open_at_most(&self, now: Timestamp) -> Duration {
         let failure_time = self.reliability.read(now).failure_time;
-        seconds(20.0 * failure_time).clamp(Duration::from_secs(5), Duration::from_mins(1))
+        seconds(PROBE_SHARE * failure_time).clamp(Duration::from_secs(5), Duration::from_mins(1))
     }
 }
 
 impl Reading {
+    /// As it concerns a call that goes elsewhere if it fails: the odds of a failure are at most one.
+    pub(super) fn asked_once(self) -> Self {
+        Self { reliability: self.reliability.asked_once(), ..self }
+    }
+
+    /// As if it were as it usually is.
+    pub(super) fn hopeful(self) -> Self {
+        Self { latency: self.latency.hopeful(), reliability: self.reliability.hopeful(), ..self }
+    }
+
     /// The mean time to a first token, once there was one.
     pub fn first_token(&self) -> Option<Duration> {
         (self.latency.weight > 0.0).then(|| seconds(self.latency.mean))
@@ -281,12 +326,12 @@ mod tests {
 
     fn failed(failure: Failure, after: f64, retry_after: Option<u64>) -> Event {
         let retry_after = retry_after.map(Duration::from_secs);
-        Event::Failed { failure, after: Duration::from_secs_f64(after), retry_after }
+        Event::Failed { mode: Mode::Stream, failure, after: Duration::from_secs_f64(after), retry_after }
     }
 
     /// One call that is sent at `sent` and ends in `event` at `end`.
     fn call(state: &mut EndpointState, sent: f64, event: Event, end: f64) {
-        state.observe(Event::Sent, at(sent));
+        state.observe(Event::Sent { mode: Mode::Stream }, at(sent));
         state.observe(event, at(end));
     }
 
@@ -310,11 +355,15 @@ mod tests {
             in_flight_at_send: 0,
             typical_output: Tokens(0),
         };
-        for ending in
-            [answered, Event::Refused, failed(Failure::Reset, 1.0, None), Event::Cut { after }, Event::Abandoned]
-        {
+        for ending in [
+            answered,
+            Event::Refused { mode: Mode::Stream, after: Duration::from_millis(100) },
+            failed(Failure::Reset, 1.0, None),
+            Event::Cut { after },
+            Event::Abandoned { mode: Mode::Stream, after: Duration::from_secs(1), first_token: None },
+        ] {
             let mut state = EndpointState::new();
-            state.observe(Event::Sent, at(0.0));
+            state.observe(Event::Sent { mode: Mode::Stream }, at(0.0));
             assert_eq!(state.in_flight(), 1);
             state.observe(ending, at(1.0));
             assert_eq!(state.in_flight(), 0, "{ending:?}");
@@ -335,7 +384,7 @@ mod tests {
     fn without_a_header_blocks_double_but_a_burst_counts_once() {
         let mut state = EndpointState::new();
         for _ in 0..4 {
-            state.observe(Event::Sent, at(0.0));
+            state.observe(Event::Sent { mode: Mode::Stream }, at(0.0));
         }
         for _ in 0..4 {
             state.observe(failed(Failure::RateLimited, 0.1, None), at(0.1));
@@ -358,7 +407,7 @@ mod tests {
         assert!(matches!(state.standing(at(2.6)), Standing::Open { .. }));
         assert!(!state.try_admit(Admission::Normal, at(2.6)));
         assert!(state.try_admit(Admission::LastResort, at(2.6)));
-        state.observe(Event::Sent, at(2.6));
+        state.observe(Event::Sent { mode: Mode::Stream }, at(2.6));
         assert!(!state.try_admit(Admission::LastResort, at(2.7)));
         state.observe(failed(Failure::ServerError, 0.1, None), at(2.7));
         assert!(!state.try_admit(Admission::LastResort, at(2.75)));
@@ -369,16 +418,19 @@ mod tests {
     fn being_asked_changes_nothing_until_it_is_sent() {
         let mut state = broken();
         assert!(state.try_admit(Admission::Probe, at(4.0)) && state.try_admit(Admission::Probe, at(4.0)));
-        state.observe(Event::Sent, at(4.0));
+        state.observe(Event::Sent { mode: Mode::Stream }, at(4.0));
         assert!(!state.try_admit(Admission::Probe, at(4.1)));
     }
 
     #[test]
     fn an_abandoned_probe_lets_the_next_one_out() {
         let mut state = broken();
-        state.observe(Event::Sent, at(4.0));
+        state.observe(Event::Sent { mode: Mode::Stream }, at(4.0));
         assert!(!state.try_admit(Admission::Probe, at(4.1)));
-        state.observe(Event::Abandoned, at(4.2));
+        state.observe(
+            Event::Abandoned { mode: Mode::Stream, after: Duration::from_secs(1), first_token: None },
+            at(4.2),
+        );
         assert_eq!(state.standing(at(4.2)), Standing::HalfOpen);
         assert!(state.try_admit(Admission::Probe, at(4.2)));
     }
@@ -386,7 +438,7 @@ mod tests {
     #[test]
     fn a_first_token_is_enough_to_close_the_circuit() {
         let mut state = broken();
-        state.observe(Event::Sent, at(4.0));
+        state.observe(Event::Sent { mode: Mode::Stream }, at(4.0));
         let event = Event::FirstToken { after: Duration::from_secs(1), in_flight_at_send: 0, prompt: Tokens(10) };
         state.observe(event, at(5.0));
         assert_eq!(state.standing(at(5.0)), Standing::Closed);
@@ -395,7 +447,7 @@ mod tests {
     #[test]
     fn a_reset_forgets_failures_and_keeps_what_is_in_flight() {
         let mut state = broken();
-        state.observe(Event::Sent, at(2.6));
+        state.observe(Event::Sent { mode: Mode::Stream }, at(2.6));
         state.reset();
         assert_eq!((state.standing(at(2.6)), state.in_flight()), (Standing::Closed, 1));
     }
@@ -405,7 +457,7 @@ mod tests {
         let mut state = EndpointState::new();
         for _ in 0..10 {
             call(&mut state, 0.0, failed(Failure::ContextExceeded, 0.1, None), 0.1);
-            call(&mut state, 0.0, Event::Refused, 0.1);
+            call(&mut state, 0.0, Event::Refused { mode: Mode::Stream, after: Duration::from_millis(100) }, 0.1);
         }
         assert_eq!(state.standing(at(0.1)), Standing::Closed);
         assert!(state.read(at(0.1)).success_rate() > 0.98);

@@ -14,7 +14,10 @@ use crate::units::Tokens;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
     /// It went out.
-    Sent,
+    Sent {
+        /// How the answer is to be delivered.
+        mode: Mode,
+    },
     /// A stream's first token came.
     FirstToken {
         /// Since it was sent.
@@ -42,9 +45,16 @@ pub enum Event {
         typical_output: Tokens,
     },
     /// It ended with a refusal that is the request's own fault.
-    Refused,
+    Refused {
+        /// How the answer was to be delivered.
+        mode: Mode,
+        /// Since it was sent.
+        after: Duration,
+    },
     /// It ended before a first token.
     Failed {
+        /// How the answer was to be delivered.
+        mode: Mode,
         /// Why.
         failure: Failure,
         /// Since it was sent.
@@ -58,5 +68,12 @@ pub enum Event {
         after: Duration,
     },
     /// Nobody waits for it any more.
-    Abandoned,
+    Abandoned {
+        /// How the answer was to be delivered.
+        mode: Mode,
+        /// Since it was sent.
+        after: Duration,
+        /// When a stream's first token came, since it was sent.
+        first_token: Option<Duration>,
+    },
 }

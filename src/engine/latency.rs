@@ -10,8 +10,13 @@ use crate::units::{Timestamp, Tokens};
 
 /// Seconds in which a sample fades to 1/e.
 const MEMORY: f64 = 30.0;
+/// The same for what is usual.
+const LONG_MEMORY: f64 = 600.0;
 /// The most samples that are believed at once.
 const MAX_WEIGHT: f64 = 16.0;
+/// So many standard deviations off is no chance any more, and this much of what was known is kept then.
+const SURPRISE: f64 = 2.5;
+const KEPT_AFTER_CHANGE: f64 = 0.25;
 /// Below this many samples no slope is believed.
 const SLOPE_WEIGHT: f64 = 4.0;
 /// Requests², added to the variance of concurrency: a slope needs more than one step of evidence.
@@ -39,8 +44,18 @@ pub(super) struct Latency {
     first_tokens: Sums,
     pace: Pace,
     crowd: Crowd,
+    usual: Usual,
+    slow_in_a_row: u32,
     arrivals: f64,
     at: Timestamp,
+}
+
+/// What is usual in the long run: what a slow spell may end in.
+#[derive(Clone, Copy, Debug, Default)]
+struct Usual {
+    weight: f64,
+    first: f64,
+    pace: Pace,
 }
 
 /// How many of ours were in flight when calls went out, streams or not.
@@ -101,6 +116,21 @@ pub(super) struct LatencyReading {
     pub(super) pace: f64,
     /// First tokens and plain answers a second.
     pub(super) rate: f64,
+    /// Seconds to a first token in the long run, if there were any.
+    pub(super) usual: Option<f64>,
+    /// Seconds per output token in the long run, likewise.
+    pub(super) usual_pace: Option<f64>,
+}
+
+impl LatencyReading {
+    /// As if it were as it usually is.
+    pub(super) fn hopeful(self) -> Self {
+        Self {
+            mean: self.usual.map_or(self.mean, |usual| usual.min(self.mean)),
+            pace: self.usual_pace.map_or(self.pace, |usual| usual.min(self.pace)),
+            ..self
+        }
+    }
 }
 
 impl Latency {
@@ -109,7 +139,21 @@ impl Latency {
         self.fade_to(now);
         self.arrivals += 1.0;
         self.crowd.add(f64::from(in_flight));
+        self.notice_change(after.as_secs_f64());
         self.first_tokens.add(after.as_secs_f64(), f64::from(in_flight), prompt.as_f64());
+        self.usual.weight += 1.0;
+        self.usual.first += after.as_secs_f64();
+    }
+
+    /// What does not fit what is known says that something has changed, and that most of what is known is past. One that
+    /// takes long may be a straggler; it takes two.
+    fn notice_change(&mut self, after: f64) {
+        let surprise = self.first_tokens.surprise(after);
+        self.slow_in_a_row = if surprise > SURPRISE { self.slow_in_a_row + 1 } else { 0 };
+        if surprise < -SURPRISE || self.slow_in_a_row >= 2 {
+            self.first_tokens.scale(KEPT_AFTER_CHANGE);
+            self.pace.scale(KEPT_AFTER_CHANGE);
+        }
     }
 
     /// The rest of a stream.
@@ -117,6 +161,7 @@ impl Latency {
         self.fade_to(now);
         // The first token is what the span begins with.
         self.pace.add(span.as_secs_f64(), output.saturating_sub(Tokens(1)));
+        self.usual.pace.sum(span.as_secs_f64(), output.saturating_sub(Tokens(1)));
     }
 
     /// A plain answer: its first byte is its last, so it says nothing about first tokens.
@@ -127,17 +172,20 @@ impl Latency {
         let total = total.as_secs_f64();
         let first = if self.first_tokens.weight > 0.0 { self.first_tokens.mean() } else { UNKNOWN_FIRST_TOKEN };
         self.pace.add(total - first.min(total / 2.0), output);
+        self.usual.pace.sum(total - first.min(total / 2.0), output);
     }
 
     /// The estimates as of `now`.
     pub(super) fn read(&self, now: Timestamp) -> LatencyReading {
         let mut faded = *self;
         faded.fade_to(now);
-        let Self { first_tokens: sums, pace, crowd, arrivals, .. } = faded;
+        let Self { first_tokens: sums, pace, crowd, usual, arrivals, .. } = faded;
         let mut reading = LatencyReading {
             pace_weight: pace.weight,
             pace: if pace.tokens > 0.0 { pace.span / pace.tokens } else { 0.0 },
             rate: arrivals / MEMORY,
+            usual: (usual.weight > 0.0).then(|| usual.first / usual.weight),
+            usual_pace: (usual.pace.tokens > 0.0).then(|| usual.pace.span / usual.pace.tokens),
             known_in_flight: crowd.known(),
             log_spread: sums.log_spread(),
             ..LatencyReading::default()
@@ -153,6 +201,7 @@ impl Latency {
         self.first_tokens.scale(share);
         self.pace.scale(share);
         self.crowd.scale(share);
+        self.usual.scale(fade(now.since(self.at), LONG_MEMORY));
         self.arrivals *= share;
         self.at = self.at.max(now);
     }
@@ -185,6 +234,14 @@ impl Sums {
 
     fn mean(&self) -> f64 {
         self.y / self.weight
+    }
+
+    /// By how many standard deviations of the logarithm `y` is off; nought while little is known.
+    fn surprise(&self, y: f64) -> f64 {
+        if self.weight < SLOPE_WEIGHT {
+            return 0.0;
+        }
+        (y.max(1e-3).ln() - self.log / self.weight) / self.log_spread()
     }
 
     fn log_spread(&self) -> f64 {
@@ -234,6 +291,14 @@ fn believable(slope: f64, variance: f64) -> f64 {
     if slope > 0.0 { slope * (1.0 - variance / (slope * slope)).max(0.0) } else { 0.0 }
 }
 
+impl Usual {
+    fn scale(&mut self, share: f64) {
+        self.weight *= share;
+        self.first *= share;
+        self.pace.scale(share);
+    }
+}
+
 impl Crowd {
     fn add(&mut self, n: f64) {
         self.scale(room(self.weight, MAX_WEIGHT));
@@ -265,6 +330,10 @@ impl Pace {
             return;
         }
         self.scale(room(self.weight, MAX_WEIGHT));
+        self.sum(span, tokens);
+    }
+
+    fn sum(&mut self, span: f64, tokens: Tokens) {
         self.weight += 1.0;
         self.span += span.max(0.0);
         self.tokens += tokens.as_f64();

@@ -18,8 +18,11 @@ mod price;
 mod reliability;
 mod route;
 mod score;
+mod shadow;
 #[cfg(test)]
 mod tests;
+mod trial;
+mod waiting;
 mod window;
 
 pub use decide::decide;
@@ -28,7 +31,9 @@ pub use event::Event;
 pub use failure::{Failure, Scope, Verdict, classify};
 pub use features::{Capabilities, Handicap, Limits, Mode, Objective, Request, RetryPolicy};
 pub use ledger::{Exhausted, Ledger, LimitKind, QuotaReading, Reservation};
-pub use plan::{Admission, Candidate, Cause, Entry, Plan, Reason, View};
+pub use plan::{Admission, Candidate, Cause, Entry, Free, Plan, Reason, View};
 pub use price::{Price, PriceTier, Usage};
 pub use route::{RouteReading, RouteState};
 pub use score::Terms;
+pub use shadow::{Demand, Grant, Resource, Sample, Toll, Unit};
+pub use trial::Trial;

@@ -8,6 +8,8 @@ use super::ledger::QuotaReading;
 use super::price::Price;
 use super::route::RouteReading;
 use super::score::Terms;
+use super::shadow::Toll;
+use super::trial::Offer;
 use crate::ids::EndpointIx;
 use crate::units::{Dollars, Timestamp, Tokens, seconds};
 
@@ -45,6 +47,23 @@ pub struct Candidate<'a> {
     pub health: Reading,
     /// What is left of its quota, and its key's.
     pub quota: QuotaReading,
+    /// What that quota is worth.
+    pub toll: Toll,
+    /// What is left of an allowance.
+    pub free: Option<Free>,
+    /// Tokens of the prompt that its cache is likely to hold.
+    pub warm: Tokens,
+    /// Which part of what should be in its cache turned out to be.
+    pub cache_hit: f64,
+}
+
+/// An allowance at hand: a free tier, or a prepaid pack.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Free {
+    /// Tokens left.
+    pub left: Tokens,
+    /// Dollars that a token of it is worth, used elsewhere or later.
+    pub per_token: f64,
 }
 
 /// Whom to try, in order.
@@ -85,6 +104,8 @@ pub struct Entry {
     pub is_priced: bool,
     /// What part of the score may be chance.
     pub noise: Dollars,
+    /// What to try it with, if it is time to.
+    pub(super) trial: Option<Offer>,
 }
 
 impl Entry {

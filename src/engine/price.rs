@@ -46,12 +46,15 @@ pub struct Usage {
 }
 
 impl Price {
-    /// What `input` and `output` tokens will cost, near enough to compare: some digits are lost, and nothing is known of
-    /// caches yet.
-    pub(super) fn estimate(&self, input: Tokens, output: f64) -> Dollars {
+    /// What `input` tokens, of which the provider's cache serves `cached`, and `output` tokens will cost, near enough to
+    /// compare: some digits are lost.
+    pub(super) fn estimate(&self, input: Tokens, cached: f64, output: f64) -> Dollars {
         let tier = self.tiers.iter().rev().find(|tier| input > tier.above_input);
-        let (per_input, per_output) = tier.map_or((self.input, self.output), |tier| (tier.input, tier.output));
-        let tokens = input.as_f64() * count_to_f64(per_input.0) + output * count_to_f64(per_output.0);
+        let (per_input, per_cached, per_output) = tier
+            .map_or((self.input, self.cached_input, self.output), |tier| (tier.input, tier.cached_input, tier.output));
+        let less =
+            count_to_f64(per_input.0) - per_cached.map_or(count_to_f64(per_input.0), |price| count_to_f64(price.0));
+        let tokens = input.as_f64() * count_to_f64(per_input.0) - cached * less + output * count_to_f64(per_output.0);
         Dollars((tokens + count_to_f64(self.request.0)) * 1e-12)
     }
 

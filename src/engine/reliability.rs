@@ -52,6 +52,18 @@ pub(super) enum Billed {
     No,
 }
 
+impl ReliabilityReading {
+    /// With odds of a failure of one at most.
+    pub(super) fn asked_once(self) -> Self {
+        Self { success: self.success.max(0.5), ..self }
+    }
+
+    /// As if nothing had failed.
+    pub(super) fn hopeful(self) -> Self {
+        Self { success: self.success.max(PRIOR.0 / PRIOR.1), cut: 0.0, ..self }
+    }
+}
+
 impl Reliability {
     /// A whole answer.
     pub(super) fn answered(&mut self, now: Timestamp) {

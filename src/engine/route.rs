@@ -15,6 +15,9 @@ const BUDGET_SECONDS: f64 = 10.0;
 /// Seconds in which the account of what was spent fades to 1/e.
 const SPENDING_MEMORY: f64 = 600.0;
 
+/// The share of follow-ups that is assumed, and how many requests it is worth: the first that come are all first turns.
+const PRIOR_FOLLOW_UPS: (f64, f64) = (3.0, 10.0);
+
 /// One route's past, as far as it matters.
 #[derive(Clone, Debug)]
 pub struct RouteState {
@@ -25,6 +28,8 @@ pub struct RouteState {
     spent: f64,
     explored: f64,
     spent_at: Timestamp,
+    follow_ups: Window,
+    continued: Window,
 }
 
 /// What the decision needs of it, as of one moment.
@@ -36,6 +41,8 @@ pub struct RouteReading {
     pub(super) spent: f64,
     /// Of them, what trying stale endpoints cost extra.
     pub(super) explored: f64,
+    /// The share of requests that continue a conversation.
+    pub(super) follow_up: f64,
 }
 
 impl RouteState {
@@ -50,6 +57,8 @@ impl RouteState {
             spent: 0.0,
             explored: 0.0,
             spent_at: Timestamp::START,
+            follow_ups: Window::new(10, seconds(6.0)),
+            continued: Window::new(10, seconds(6.0)),
         }
     }
 
@@ -61,12 +70,24 @@ impl RouteState {
     /// What is known as of `now`.
     pub fn read(&self, now: Timestamp) -> RouteReading {
         let share = fade(now.since(self.spent_at), SPENDING_MEMORY);
-        RouteReading { output: self.lengths.expected(now), spent: self.spent * share, explored: self.explored * share }
+        let known = count_to_f64(self.follow_ups.used(now));
+        RouteReading {
+            output: self.lengths.expected(now),
+            spent: self.spent * share,
+            explored: self.explored * share,
+            follow_up: (count_to_f64(self.continued.used(now)) + PRIOR_FOLLOW_UPS.0) / (known + PRIOR_FOLLOW_UPS.1),
+        }
     }
 
     /// A request came in.
     pub fn deposit(&mut self, now: Timestamp) {
         self.requests.add(1, now);
+    }
+
+    /// A request continued a conversation, or began one.
+    pub fn converse(&mut self, continues: bool, now: Timestamp) {
+        self.follow_ups.add(1, now);
+        self.continued.add(u64::from(continues), now);
     }
 
     /// Asks for one more upstream call than there are requests, and counts it if it is granted.

@@ -28,6 +28,11 @@ const MOST_SURE: f64 = 0.99;
 /// The share of a failure's cost that a failure costs that fails over: a hint that two in a row may follow.
 const FAILED_OVER: f64 = 0.005;
 
+/// As many turns to come are believed in, at most.
+const MOST_TURNS: f64 = 8.0;
+/// How much of what turns to come will cost counts: they may not come, or go elsewhere.
+const FORESIGHT: f64 = 0.8;
+
 /// What a score is the sum of, in dollars.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Terms {
@@ -39,6 +44,10 @@ pub struct Terms {
     pub late: Dollars,
     /// What failing costs, times its chance.
     pub risk: Dollars,
+    /// What the next turns of the conversation will cost there.
+    pub future: Dollars,
+    /// What the quota is worth that it uses up; on no bill.
+    pub shadow: Dollars,
     /// The policy's handicap; on no bill.
     pub handicap: Dollars,
 }
@@ -47,6 +56,8 @@ pub struct Terms {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Forecast {
     pub(super) terms: Terms,
+    /// The bill without any allowance.
+    pub(super) list: Dollars,
     /// Seconds to the first token.
     pub(super) first_token: f64,
     /// Seconds per output token.
@@ -78,16 +89,23 @@ struct Best {
 impl Terms {
     /// The score.
     pub fn total(&self) -> Dollars {
-        self.usd + self.latency + self.late + self.risk + self.handicap
+        self.usd + self.latency + self.late + self.risk + self.future + self.shadow + self.handicap
+    }
+
+    /// The score at the list price, whatever is scarce.
+    pub(super) fn without_scarcity(&self, list: Dollars) -> f64 {
+        (self.total().0 - self.usd.0 - self.shadow.0 + list.0).max(0.0)
     }
 
     /// Each term with its name.
-    pub fn named(&self) -> [(&'static str, Dollars); 5] {
+    pub fn named(&self) -> [(&'static str, Dollars); 7] {
         [
             ("usd", self.usd),
             ("latency", self.latency),
             ("late", self.late),
             ("risk", self.risk),
+            ("future", self.future),
+            ("shadow", self.shadow),
             ("handicap", self.handicap),
         ]
     }
@@ -126,7 +144,8 @@ impl Forecast {
         let latency = &candidate.health.latency;
         let in_flight = f64::from(candidate.health.in_flight);
         let output = expected_output(candidate, view, request);
-        let first_token = first_token(latency, in_flight, request.prompt.as_f64(), pool);
+        let cached = candidate.cache_hit * candidate.warm.as_f64().min(request.prompt.as_f64());
+        let first_token = first_token(latency, in_flight, request.prompt.as_f64() - cached, pool);
         let pace = pool.pace.shrink(latency.pace_weight, latency.pace);
         let crowding = 1.0 / (1.0 - (latency.rate * latency.per_in_flight).min(MAX_LOAD));
         let objective = view.objective;
@@ -134,20 +153,28 @@ impl Forecast {
         let mean = if request.mode == Mode::Stream { first_token } else { whole };
         let log_spread = if latency.weight > 0.0 { latency.log_spread } else { pool.log_spread.newcomer };
         let target = Target::new(pool.target, mean, log_spread);
-        let usd = bill(candidate, request.prompt, output);
+        let list = bill(candidate, request.prompt, cached, output);
+        let tokens = request.prompt.as_f64() + output;
+        let (usd, worth) = match candidate.free {
+            // What is free here may be worth more elsewhere or later; at most what is paid without it.
+            Some(free) if free.left.as_f64() >= tokens => (Dollars(0.0), Dollars(list.0.min(free.per_token * tokens))),
+            Some(_) | None => (list, Dollars(0.0)),
+        };
         let late = target.late();
         let terms = Terms {
             usd,
             latency: objective.value_of_second * (whole * crowding),
             late: objective.late_cost * (late * crowding.min(MAX_LATE_TOLL)),
             risk: risk(candidate, objective, request.prompt, &target, late),
+            future: future(candidate, view, tokens),
+            shadow: worth + candidate.toll.of(tokens),
             handicap: match candidate.handicap {
                 Handicap::None => Dollars::default(),
-                Handicap::Share(share) => usd * share.0,
+                Handicap::Share(share) => list * share.0,
                 Handicap::Amount(amount) => amount.as_dollars(),
             },
         };
-        Self { terms, first_token, pace, output }
+        Self { terms, list, first_token, pace, output }
     }
 }
 
@@ -251,8 +278,21 @@ fn first_token(latency: &LatencyReading, in_flight: f64, prompt: f64, pool: &Poo
 }
 
 /// An unknown price cannot be summed; the order of candidates accounts for it.
-fn bill(candidate: &Candidate<'_>, prompt: Tokens, output: f64) -> Dollars {
-    candidate.price.map_or(Dollars(0.0), |price| price.estimate(prompt, output))
+fn bill(candidate: &Candidate<'_>, prompt: Tokens, cached: f64, output: f64) -> Dollars {
+    candidate.price.map_or(Dollars(0.0), |price| price.estimate(prompt, cached, output))
+}
+
+/// What the turns to come will pay for reading this one again, where they follow it: mostly the cache's price where there
+/// is one that works. It keeps a conversation from beginning at an endpoint that is a little cheaper once and dear in
+/// the long run.
+fn future(candidate: &Candidate<'_>, view: &View<'_>, tokens: f64) -> Dollars {
+    let follow_up = view.route.follow_up;
+    if follow_up <= 0.0 {
+        return Dollars(0.0);
+    }
+    let turns = (follow_up / (1.0 - follow_up).max(0.1)).min(MOST_TURNS);
+    let read = Tokens::from_estimate(tokens);
+    bill(candidate, read, candidate.cache_hit * tokens, 0.0) * (FORESIGHT * turns)
 }
 
 /// Odds times the cost of failing: with failover, trying in the order of cost per chance of success is best.
@@ -261,7 +301,8 @@ fn risk(candidate: &Candidate<'_>, objective: &Objective, prompt: Tokens, target
     let success = outcome.success.clamp(1e-3, MOST_SURE);
     let odds = (1.0 - success) / success;
     let later = (target.late_after_losing(outcome.failure_time) - late).max(0.0);
-    let billed = if outcome.billed > 0.0 { bill(candidate, prompt, 0.0) * outcome.billed } else { Dollars::default() };
+    let billed =
+        if outcome.billed > 0.0 { bill(candidate, prompt, 0.0, 0.0) * outcome.billed } else { Dollars::default() };
     let failing = objective.value_of_second * outcome.failure_time
         + objective.late_cost * later
         + billed
@@ -315,7 +356,7 @@ mod tests {
     #[test]
     fn terms_add_up_to_the_score() {
         let one = Dollars(1.0);
-        let terms = Terms { usd: one, latency: one, late: one, risk: one, handicap: one };
+        let terms = Terms { usd: one, latency: one, late: one, risk: one, future: one, shadow: one, handicap: one };
         let sum: f64 = terms.named().iter().map(|(_, term)| term.0).sum();
         assert!((terms.total().0 - sum).abs() < 1e-12);
     }

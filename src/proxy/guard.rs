@@ -91,7 +91,7 @@ impl Guard {
         let seat = &snapshot.seats[entry.endpoint];
         let tokens = prompt + entry.expected_output;
         let key = seat.key.admit(tokens, now)?;
-        let Some((endpoint, in_flight_at_send)) = seat.cell.admit(entry.admission, tokens, now) else {
+        let Some((endpoint, in_flight_at_send)) = seat.cell.admit(entry.admission, mode, tokens, now) else {
             seat.key.give_back(key, now);
             return None;
         };
@@ -202,10 +202,10 @@ impl Guard {
                 in_flight_at_send: self.in_flight_at_send,
                 typical_output,
             },
-            End::Refused => Event::Refused,
-            End::Failed { failure, retry_after } => Event::Failed { failure, after, retry_after },
+            End::Refused => Event::Refused { mode: self.mode, after },
+            End::Failed { failure, retry_after } => Event::Failed { mode: self.mode, failure, after, retry_after },
             End::Cut => Event::Cut { after },
-            End::Abandoned => Event::Abandoned,
+            End::Abandoned => Event::Abandoned { mode: self.mode, after, first_token: self.first_token },
         }
     }
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::engine::{
-    Admission, EndpointState, Event, Ledger, Limits, QuotaReading, Reading, Reservation, RetryPolicy, RouteReading,
-    RouteState, Standing,
+    Admission, EndpointState, Event, Ledger, Limits, Mode, QuotaReading, Reading, Reservation, RetryPolicy,
+    RouteReading, RouteState, Standing,
 };
 use crate::ids::EndpointId;
 use crate::policy::model::{Key, Secret};
@@ -86,14 +86,14 @@ impl EndpointCell {
 
     /// Sets quota aside for a request that is about to be sent and counts it as in flight. `None` if another request
     /// was faster. Returns the number in flight before this one.
-    pub fn admit(&self, admission: Admission, tokens: Tokens, now: Timestamp) -> Option<(Ticket, u32)> {
+    pub fn admit(&self, admission: Admission, mode: Mode, tokens: Tokens, now: Timestamp) -> Option<(Ticket, u32)> {
         let mut inner = self.inner.lock();
         if !inner.state.try_admit(admission, now) {
             return None;
         }
         let reservation = inner.ledger.reserve(tokens, now).ok()?;
         let before = inner.state.in_flight();
-        inner.state.observe(Event::Sent, now);
+        inner.state.observe(Event::Sent { mode }, now);
         self.requests.fetch_add(1, Ordering::Relaxed);
         Some((Ticket(reservation), before))
     }

@@ -12,12 +12,12 @@ use super::cells::{EndpointCell, KeyCell, Override, RouteCell};
 use super::registry::Registry;
 use super::target::{Target, TargetError};
 use super::tenants::Tenants;
-use crate::engine::{Candidate, Mode, Request, View};
+use crate::engine::{Candidate, Mode, Request, Toll, View};
 use crate::ids::{EndpointIx, IdVec, RouteIx, TenantIx};
 use crate::observe::labels::NONE;
 use crate::observe::{EndpointMetrics, Metrics, RequestMetrics};
 use crate::policy::model::Model;
-use crate::units::Timestamp;
+use crate::units::{Timestamp, Tokens};
 
 /// Everything that one generation of files says, with the cells it speaks of.
 #[derive(Debug)]
@@ -164,6 +164,10 @@ impl Snapshot {
                     capabilities: endpoint.capabilities,
                     health,
                     quota: quota.merge(seat.key.read(request.prompt, now)),
+                    toll: Toll::default(),
+                    free: None,
+                    warm: Tokens::ZERO,
+                    cache_hit: 0.0,
                 });
             }
         }

@@ -9,8 +9,13 @@ fn cheap_and_dear() -> [Bench; 2] {
 
 fn break_down(bench: &mut Bench, now: Timestamp) {
     for _ in 0..3 {
-        bench.state.observe(Event::Sent, now);
-        let event = Event::Failed { failure: Failure::ServerError, after: Duration::ZERO, retry_after: None };
+        bench.state.observe(Event::Sent { mode: Mode::Stream }, now);
+        let event = Event::Failed {
+            mode: Mode::Stream,
+            failure: Failure::ServerError,
+            after: Duration::ZERO,
+            retry_after: None,
+        };
         bench.state.observe(event, now);
     }
 }
@@ -111,8 +116,9 @@ fn each_timeout_doubles_the_limit_until_a_first_token_is_seen() {
     let of_cheap = |benches: &[Bench]| {
         limit(benches).into_iter().find(|entry| entry.endpoint == EndpointIx::at(0)).unwrap().first_token_limit()
     };
-    let timeout = Event::Failed { failure: Failure::Timeout, after: Duration::ZERO, retry_after: None };
-    benches[0].state.observe(Event::Sent, NOW);
+    let timeout =
+        Event::Failed { mode: Mode::Stream, failure: Failure::Timeout, after: Duration::ZERO, retry_after: None };
+    benches[0].state.observe(Event::Sent { mode: Mode::Stream }, NOW);
     benches[0].state.observe(timeout, NOW);
     // It is now the less reliable one; an even dearer third keeps it from being the last.
     let third = Bench::new(known(0.3, 10, NOW), price(300.0, 900.0));
@@ -147,7 +153,7 @@ fn a_slow_endpoint_that_is_nearly_forgotten_is_tried_by_two_at_a_time() {
     let slow = |in_flight: u32| {
         let mut bench = Bench::new(known(5.0, 10, then), price(0.1, 0.1));
         for _ in 0..in_flight {
-            bench.state.observe(Event::Sent, now);
+            bench.state.observe(Event::Sent { mode: Mode::Stream }, now);
         }
         [bench, Bench::new(known(0.3, 10, now), price(1.0, 2.0))]
     };

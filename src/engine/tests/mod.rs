@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 
 use super::{
     Candidate, Capabilities, EndpointState, Event, Handicap, Ledger, Limits, Mode, Objective, Plan, Price, Request,
-    RetryPolicy, RouteReading, RouteState, Usage, View, decide,
+    RetryPolicy, RouteReading, RouteState, Toll, Usage, View, decide,
 };
 use crate::ids::{EndpointIx, Position as _};
 use crate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -50,7 +50,7 @@ pub(super) fn known(first_token: f64, answers: u32, now: Timestamp) -> EndpointS
     let mut state = EndpointState::new();
     let after = Duration::from_secs_f64(first_token);
     for _ in 0..answers {
-        state.observe(Event::Sent, now);
+        state.observe(Event::Sent { mode: Mode::Stream }, now);
         state.observe(Event::FirstToken { after, in_flight_at_send: 0, prompt: Tokens(500) }, now);
         state.observe(
             Event::Answered {
@@ -101,6 +101,10 @@ impl Bench {
             capabilities: self.capabilities,
             health: self.state.read(now),
             quota: self.ledger.read(request.prompt, now),
+            toll: Toll::default(),
+            free: None,
+            warm: Tokens::ZERO,
+            cache_hit: 0.0,
         }
     }
 }

@@ -41,12 +41,17 @@ fn peers() -> impl Strategy<Value = Vec<Bench>> {
 fn bench(draw: &Draw) -> Bench {
     let mut state = known(draw.first_token, draw.answers, NOW);
     for _ in 0..draw.failures {
-        state.observe(Event::Sent, NOW);
-        let event = Event::Failed { failure: Failure::Overloaded, after: Duration::ZERO, retry_after: None };
+        state.observe(Event::Sent { mode: Mode::Stream }, NOW);
+        let event = Event::Failed {
+            mode: Mode::Stream,
+            failure: Failure::Overloaded,
+            after: Duration::ZERO,
+            retry_after: None,
+        };
         state.observe(event, NOW);
     }
     for _ in 0..draw.in_flight {
-        state.observe(Event::Sent, NOW);
+        state.observe(Event::Sent { mode: Mode::Stream }, NOW);
     }
     Bench { tier: draw.tier, ..Bench::new(state, price(draw.input, draw.output)) }
 }

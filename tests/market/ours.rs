@@ -1,0 +1,309 @@
+//! The engine in a market, driven as the daemon drives it: decide, admit, observe, tick.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use faregate::engine::{
+    Candidate, Capabilities, Demand, EndpointState, Event, Failure, Free, Grant, Handicap, Ledger, Limits, Mode,
+    Objective, Price, Request, Reservation, Resource, RetryPolicy, RouteState, Sample, Toll, Unit, Usage, View, decide,
+};
+use faregate::ids::{EndpointIx, Position as _};
+use faregate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use super::run::{Buyer, Choice, Ending, PATIENCE, Trouble};
+use super::world::{Order, Rates, World};
+
+struct Seat {
+    state: EndpointState,
+    ledger: Ledger,
+    price: Price,
+    free_left: Option<f64>,
+    /// Seconds; `None` without a prompt cache.
+    cache: Option<f64>,
+    /// What should have been warm, and what was.
+    promised: f64,
+    kept: f64,
+}
+
+/// Where a conversation was served last.
+struct Warm {
+    seller: usize,
+    at: f64,
+    tokens: f64,
+}
+
+struct Open {
+    reservation: Reservation,
+    started: bool,
+}
+
+pub(crate) struct Ours {
+    seats: Vec<Seat>,
+    route: RouteState,
+    objective: Objective,
+    demand: Demand,
+    resources: Vec<Resource>,
+    conversations: HashMap<usize, Warm>,
+    span: f64,
+    open: HashMap<usize, Open>,
+    held: Option<(Reservation, usize)>,
+    seed: u64,
+}
+
+fn at(seconds: f64) -> Timestamp {
+    Timestamp::START + Duration::from_secs_f64(seconds.max(0.0))
+}
+
+fn price(rates: Rates) -> Price {
+    let per_million = |dollars: f64| PricePerMtok((dollars * 1e6).round() as u64);
+    Price {
+        input: per_million(rates.input),
+        cached_input: Some(per_million(rates.cached)),
+        output: per_million(rates.output),
+        ..Price::default()
+    }
+}
+
+fn tokens(count: f64) -> Tokens {
+    Tokens(count.round() as u64)
+}
+
+fn resources(world: &World) -> Vec<Resource> {
+    let mut resources = Vec::new();
+    for (position, seller) in world.sellers.iter().enumerate() {
+        let mut add = |unit, grant, per_second| {
+            resources.push(Resource { unit, grant, per_second, members: vec![EndpointIx::at(position)], price: 0.0 });
+        };
+        if let Some(requests) = seller.quota.requests {
+            add(Unit::Requests, Grant::Permission, requests as f64 / 60.0);
+        }
+        if let Some(tokens) = seller.quota.tokens {
+            add(Unit::Tokens, Grant::Permission, tokens as f64 / 60.0);
+        }
+        if let Some(free) = seller.free {
+            add(Unit::Tokens, Grant::FreeOfCharge, free.tokens / world.span);
+        }
+    }
+    resources
+}
+
+impl Ours {
+    pub(crate) fn new(world: &World) -> Self {
+        let seats = world.sellers.iter().map(|seller| {
+            let limits = Limits {
+                requests_per_minute: seller.quota.requests,
+                tokens_per_minute: seller.quota.tokens,
+                ..Limits::default()
+            };
+            Seat {
+                state: EndpointState::new(),
+                ledger: Ledger::new(&limits),
+                price: price(seller.rates(0.0)),
+                free_left: seller.free.map(|free| free.tokens),
+                cache: seller.cache.map(|cache| cache.ttl),
+                promised: 2.0,
+                kept: 1.6,
+            }
+        });
+        let objective = Objective {
+            value_of_second: Dollars(world.worth.second),
+            target_first_token: Duration::from_secs_f64(world.worth.target),
+            target_answer: None,
+            late_cost: Dollars(world.worth.late),
+            failure_cost: Dollars(world.worth.failure),
+            spread: Share(0.01),
+            exploration: Share(0.01),
+        };
+        Self {
+            seats: seats.collect(),
+            route: RouteState::new(&RetryPolicy { attempts: 3, budget: Share(0.2), floor_per_second: 1.0 }),
+            objective,
+            demand: Demand::default(),
+            resources: resources(world),
+            conversations: HashMap::new(),
+            span: world.span,
+            open: HashMap::new(),
+            held: None,
+            seed: world.seed,
+        }
+    }
+
+    fn candidates(&self, order: &Order, tried: &[usize], now: f64) -> Vec<Candidate<'_>> {
+        let prompt = tokens(order.prompt);
+        let open = self.seats.iter().enumerate().filter(|(position, _)| !tried.contains(position));
+        open.map(|(position, seat)| Candidate {
+            endpoint: EndpointIx::at(position),
+            tier: 0,
+            price: Some(&seat.price),
+            handicap: Handicap::None,
+            context: None,
+            max_output: None,
+            capabilities: Capabilities::NONE,
+            health: seat.state.read(at(now)),
+            quota: seat.ledger.read(prompt, at(now)),
+            toll: self.toll(position),
+            free: seat.free_left.map(|left| Free { left: tokens(left), per_token: self.worth_of_free(position) }),
+            warm: tokens(self.warm(order, position, now)),
+            cache_hit: if seat.cache.is_some() { seat.kept / seat.promised } else { 0.0 },
+        })
+        .collect()
+    }
+
+    fn toll(&self, seller: usize) -> Toll {
+        let endpoint = EndpointIx::at(seller);
+        let quotas =
+            self.resources.iter().filter(|one| one.grant == Grant::Permission && one.members.contains(&endpoint));
+        quotas.fold(Toll::default(), |toll, resource| toll.with(resource.unit, resource.price))
+    }
+
+    fn worth_of_free(&self, seller: usize) -> f64 {
+        let endpoint = EndpointIx::at(seller);
+        let mut free = self.resources.iter().filter(|one| one.grant == Grant::FreeOfCharge);
+        free.find(|one| one.members.contains(&endpoint)).map_or(0.0, |one| one.price)
+    }
+
+    fn warm(&self, order: &Order, seller: usize, now: f64) -> f64 {
+        let (Some(ttl), Some(warm)) = (self.seats[seller].cache, self.conversations.get(&order.conversation)) else {
+            return 0.0;
+        };
+        if warm.seller == seller && now - warm.at < 0.95 * ttl { warm.tokens.min(order.prefix) } else { 0.0 }
+    }
+
+    fn request(order: &Order) -> Request {
+        Request {
+            prompt: tokens(order.prompt),
+            max_output: order.max_output.map(tokens),
+            mode: Mode::Stream,
+            needs: Capabilities::NONE,
+        }
+    }
+}
+
+impl Buyer for Ours {
+    fn choose(&mut self, order: &Order, tried: &[usize], now: f64) -> Option<Choice> {
+        let (seconds, now, request) = (now, at(now), Self::request(order));
+        let sampled = tried.is_empty() && self.demand.arrives(now);
+        if tried.is_empty() {
+            self.route.deposit(now);
+            self.route.converse(order.turn > 0, now);
+        }
+        let candidates = self.candidates(order, tried, seconds);
+        let view = View {
+            objective: &self.objective,
+            route: self.route.read(now),
+            candidates: &candidates,
+            answer_timeout: Duration::from_secs_f64(PATIENCE),
+        };
+        let plan = decide(&view, &request, now, &mut StdRng::seed_from_u64(self.seed ^ order.id as u64));
+        if sampled {
+            let sample = Sample::of(&view, &request, now);
+            self.demand.note(sample);
+        }
+        if plan.entries.is_empty() || (!tried.is_empty() && !self.route.withdraw(now)) {
+            return None;
+        }
+        for entry in &plan.entries {
+            let seller = entry.endpoint.offset();
+            let seat = &mut self.seats[seller];
+            if !seat.state.try_admit(entry.admission, now) {
+                continue;
+            }
+            let Ok(reservation) = seat.ledger.reserve(request.prompt + entry.expected_output, now) else { continue };
+            self.held = Some((reservation, seller));
+            return Some(Choice { seller, patience: entry.first_token_limit().as_secs_f64() });
+        }
+        None
+    }
+
+    fn sent(&mut self, _order: &Order, call: usize, seller: usize, now: f64) {
+        let (reservation, _) = self.held.take().expect("it has just been admitted");
+        self.seats[seller].state.observe(Event::Sent { mode: Mode::Stream }, at(now));
+        self.open.insert(call, Open { reservation, started: false });
+    }
+
+    fn first_token(&mut self, order: &Order, ending: &Ending, now: f64) {
+        let event = Event::FirstToken {
+            after: Duration::from_secs_f64(ending.first),
+            in_flight_at_send: ending.in_flight,
+            prompt: tokens(order.prompt - ending.cached),
+        };
+        self.seats[ending.seller].state.observe(event, at(now));
+        if let Some(open) = self.open.get_mut(&ending.call) {
+            open.started = true;
+        }
+    }
+
+    fn ended(&mut self, order: &Order, ending: &Ending, now: f64) {
+        let Open { reservation, .. } = self.open.remove(&ending.call).expect("it was sent");
+        let (after, moment) = (Duration::from_secs_f64(now - ending.sent), at(now));
+        let seat = &mut self.seats[ending.seller];
+        let share = match ending.trouble {
+            None => 1.0,
+            Some(Trouble::Cut) => 0.5,
+            Some(Trouble::RateLimited | Trouble::Down | Trouble::Blocked | Trouble::Timeout) => 0.0,
+        };
+        let usage = Usage {
+            input: tokens(order.prompt),
+            cached_input: tokens(ending.cached),
+            output: tokens(order.output * share),
+            ..Usage::default()
+        };
+        let failed = |failure| Event::Failed { mode: Mode::Stream, failure, after, retry_after: None };
+        let event = match ending.trouble {
+            None => Event::Answered {
+                mode: Mode::Stream,
+                total: after,
+                first_token: Some(Duration::from_secs_f64(ending.first)),
+                usage,
+                in_flight_at_send: ending.in_flight,
+                typical_output: self.route.observe_output(usage.output, moment),
+            },
+            Some(Trouble::RateLimited) => failed(Failure::RateLimited),
+            Some(Trouble::Down) => failed(Failure::ServerError),
+            Some(Trouble::Blocked) => failed(Failure::RegionBlocked),
+            Some(Trouble::Timeout) => failed(Failure::Timeout),
+            Some(Trouble::Cut) => Event::Cut { after },
+        };
+        seat.state.observe(event, moment);
+        let used = match ending.trouble {
+            None | Some(Trouble::Cut | Trouble::Timeout) => usage.input + usage.output,
+            Some(Trouble::RateLimited | Trouble::Down | Trouble::Blocked) => Tokens::ZERO,
+        };
+        seat.ledger.settle(reservation, used, moment);
+        if ending.trouble.is_none() {
+            let end = order.prompt + order.output;
+            let promised =
+                self.conversations.insert(order.conversation, Warm { seller: ending.seller, at: now, tokens: end });
+            if let Some(warm) = promised.filter(|warm| warm.seller == ending.seller && seat.cache.is_some()) {
+                seat.promised = 0.95 * seat.promised + warm.tokens.min(order.prefix) / order.prefix;
+                seat.kept = 0.95 * seat.kept + ending.cached / order.prefix;
+            }
+        }
+        if let Some(left) = &mut seat.free_left {
+            *left = (*left - used.as_f64()).max(0.0);
+        }
+        let bill = seat.price.bill(&usage).as_dollars();
+        self.route.spent(bill, Dollars(0.0), moment);
+    }
+
+    fn tick(&mut self, now: f64) {
+        for resource in self.resources.iter_mut().filter(|resource| resource.grant == Grant::FreeOfCharge) {
+            let seller = resource.members[0].offset();
+            let left = self.seats[seller].free_left.unwrap_or(0.0);
+            resource.per_second = left / (self.span - now).max(1.0);
+        }
+        self.demand.price(&mut self.resources, at(now));
+        for (position, seat) in self.seats.iter_mut().enumerate() {
+            let endpoint = EndpointIx::at(position);
+            seat.state.try_every(self.demand.trial(endpoint, &self.resources, self.objective.exploration, at(now)));
+        }
+    }
+
+    fn reprice(&mut self, world: &World, now: f64) {
+        for (seat, seller) in self.seats.iter_mut().zip(&world.sellers) {
+            seat.price = price(seller.rates(now));
+        }
+    }
+}
