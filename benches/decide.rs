@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use faregate::engine::{
-    Candidate, Capabilities, EndpointState, Event, Handicap, Ledger, Limits, Mode, Objective, Price, Request,
-    RetryPolicy, RouteState, Usage, View, decide,
+    Candidate, Capabilities, EndpointState, Event, Handicap, Ledger, LengthClass, Limits, Mode, Objective, Price,
+    Request, RetryPolicy, RouteState, Toll, Usage, View, decide,
 };
 use faregate::ids::{EndpointIx, Position as _};
 use faregate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -71,12 +71,16 @@ fn decisions(c: &mut Criterion) {
             capabilities: Capabilities::TOOLS,
             health: state(position).read(now()),
             quota: ledger.read(request.prompt, now()),
+            toll: Toll { per_request: 1e-5, per_token: 1e-8 },
+            free: None,
+            warm: Tokens(0),
+            cache_hit: 0.5,
         })
         .collect();
     let retry = RetryPolicy { attempts: 3, budget: Share(0.2), floor_per_second: 1.0 };
     let view = View {
         objective: &objective,
-        route: RouteState::new(&retry).read(now()),
+        route: RouteState::new(&retry).read(LengthClass::default(), now()),
         candidates: &candidates,
         answer_timeout: Duration::from_secs(30),
     };

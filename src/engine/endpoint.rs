@@ -243,7 +243,9 @@ impl EndpointState {
         match (mode, first_token) {
             // There is no output to pace: the answer is its own first token.
             (Mode::Embedding, _) => self.latency.first_token(total, in_flight, usage.input, now),
-            (Mode::Stream, Some(first)) => self.latency.stream(total.saturating_sub(first), usage.output, now),
+            (Mode::Stream, Some(first)) => {
+                self.latency.stream(total.saturating_sub(first), usage.output, in_flight, now);
+            },
             (Mode::Stream, None) | (Mode::Plain, _) => self.latency.plain(total, usage.output, in_flight, now),
         }
     }

@@ -83,12 +83,17 @@ struct Sums {
     log_log: f64,
 }
 
-/// Seconds per output token, as a ratio of sums: one-token answers would make a mean of ratios noise.
+/// Seconds per output token, each token a sample: one-token answers would make a mean of ratios noise. Regressed on
+/// requests in flight `n`.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pace {
     weight: f64,
     span: f64,
     tokens: f64,
+    n: f64,
+    nn: f64,
+    ny: f64,
+    yy: f64,
 }
 
 /// The estimates at one moment, in seconds.
@@ -114,6 +119,10 @@ pub(super) struct LatencyReading {
     pub(super) pace_weight: f64,
     /// Seconds per output token.
     pub(super) pace: f64,
+    /// More seconds per output token per request in flight.
+    pub(super) pace_per_in_flight: f64,
+    /// Mean concurrency of ours when those answers were asked for.
+    pub(super) pace_in_flight: f64,
     /// First tokens and plain answers a second.
     pub(super) rate: f64,
     /// Seconds to a first token in the long run, if there were any.
@@ -157,11 +166,11 @@ impl Latency {
     }
 
     /// The rest of a stream.
-    pub(super) fn stream(&mut self, span: Duration, output: Tokens, now: Timestamp) {
+    pub(super) fn stream(&mut self, span: Duration, output: Tokens, in_flight: u32, now: Timestamp) {
         self.fade_to(now);
         // The first token is what the span begins with.
-        self.pace.add(span.as_secs_f64(), output.saturating_sub(Tokens(1)));
-        self.usual.pace.sum(span.as_secs_f64(), output.saturating_sub(Tokens(1)));
+        self.pace.add(span.as_secs_f64(), output.saturating_sub(Tokens(1)), in_flight);
+        self.usual.pace.sum(span.as_secs_f64(), output.saturating_sub(Tokens(1)), in_flight);
     }
 
     /// A plain answer: its first byte is its last, so it says nothing about first tokens.
@@ -171,8 +180,8 @@ impl Latency {
         self.crowd.add(f64::from(in_flight));
         let total = total.as_secs_f64();
         let first = if self.first_tokens.weight > 0.0 { self.first_tokens.mean() } else { UNKNOWN_FIRST_TOKEN };
-        self.pace.add(total - first.min(total / 2.0), output);
-        self.usual.pace.sum(total - first.min(total / 2.0), output);
+        self.pace.add(total - first.min(total / 2.0), output, in_flight);
+        self.usual.pace.sum(total - first.min(total / 2.0), output, in_flight);
     }
 
     /// The estimates as of `now`.
@@ -183,6 +192,8 @@ impl Latency {
         let mut reading = LatencyReading {
             pace_weight: pace.weight,
             pace: if pace.tokens > 0.0 { pace.span / pace.tokens } else { 0.0 },
+            pace_per_in_flight: pace.slope(),
+            pace_in_flight: if pace.tokens > 0.0 { pace.n / pace.tokens } else { 0.0 },
             rate: arrivals / MEMORY,
             usual: (usual.weight > 0.0).then(|| usual.first / usual.weight),
             usual_pace: (usual.pace.tokens > 0.0).then(|| usual.pace.span / usual.pace.tokens),
@@ -325,24 +336,44 @@ impl Crowd {
 }
 
 impl Pace {
-    fn add(&mut self, span: f64, tokens: Tokens) {
+    fn add(&mut self, span: f64, tokens: Tokens, in_flight: u32) {
+        self.scale(room(self.weight, MAX_WEIGHT));
+        self.sum(span, tokens, in_flight);
+    }
+
+    fn sum(&mut self, span: f64, tokens: Tokens, in_flight: u32) {
         if tokens == Tokens::ZERO {
             return;
         }
-        self.scale(room(self.weight, MAX_WEIGHT));
-        self.sum(span, tokens);
+        let (span, tokens, n) = (span.max(0.0), tokens.as_f64(), f64::from(in_flight));
+        self.weight += 1.0;
+        self.span += span;
+        self.tokens += tokens;
+        self.n += tokens * n;
+        self.nn += tokens * n * n;
+        self.ny += span * n;
+        self.yy += span * span / tokens;
     }
 
-    fn sum(&mut self, span: f64, tokens: Tokens) {
-        self.weight += 1.0;
-        self.span += span.max(0.0);
-        self.tokens += tokens.as_f64();
+    /// Least squares with a ridge, as believable.
+    fn slope(&self) -> f64 {
+        if self.weight < SLOPE_WEIGHT {
+            return 0.0;
+        }
+        let mean = |sum: f64| sum / self.tokens;
+        let (n, y) = (mean(self.n), mean(self.span));
+        let variance = (mean(self.nn) - n * n).max(0.0) + RIDGE_IN_FLIGHT;
+        let covariance = mean(self.ny) - n * y;
+        let slope = covariance / variance;
+        let unexplained = (mean(self.yy) - y * y - slope * covariance).max(0.0) / self.weight;
+        believable(slope, unexplained / variance)
     }
 
     fn scale(&mut self, share: f64) {
-        self.weight *= share;
-        self.span *= share;
-        self.tokens *= share;
+        let Self { weight, span, tokens, n, nn, ny, yy } = self;
+        for sum in [weight, span, tokens, n, nn, ny, yy] {
+            *sum *= share;
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub use event::Event;
 pub use failure::{Failure, Scope, Verdict, classify};
 pub use features::{Capabilities, Handicap, Limits, Mode, Objective, Request, RetryPolicy};
 pub use ledger::{Exhausted, Ledger, LimitKind, QuotaReading, Reservation};
+pub use lengths::LengthClass;
 pub use plan::{Admission, Candidate, Cause, Entry, Free, Plan, Reason, View};
 pub use price::{Price, PriceTier, Usage};
 pub use route::{RouteReading, RouteState};

@@ -5,7 +5,7 @@
 
 use super::features::RetryPolicy;
 use super::latency::fade;
-use super::lengths::Lengths;
+use super::lengths::{LengthClass, Lengths};
 use super::window::Window;
 use crate::units::{Dollars, Share, Timestamp, Tokens, count_to_f64, seconds};
 
@@ -67,12 +67,12 @@ impl RouteState {
         self.retry = *retry;
     }
 
-    /// What is known as of `now`.
-    pub fn read(&self, now: Timestamp) -> RouteReading {
+    /// What is known as of `now`, for requests of `class`.
+    pub fn read(&self, class: LengthClass, now: Timestamp) -> RouteReading {
         let share = fade(now.since(self.spent_at), SPENDING_MEMORY);
         let known = count_to_f64(self.follow_ups.used(now));
         RouteReading {
-            output: self.lengths.expected(now),
+            output: self.lengths.expected(class, now),
             spent: self.spent * share,
             explored: self.explored * share,
             follow_up: (count_to_f64(self.continued.used(now)) + PRIOR_FOLLOW_UPS.0) / (known + PRIOR_FOLLOW_UPS.1),
@@ -106,9 +106,9 @@ impl RouteState {
         count_to_f64(self.retries.used(now) + 1) <= allowed
     }
 
-    /// An answer was this long. Returns what is typical by now.
-    pub fn observe_output(&mut self, output: Tokens, now: Timestamp) -> Tokens {
-        self.lengths.observe(output, now)
+    /// An answer to a request of `class` was this long. Returns what is typical by now.
+    pub fn observe_output(&mut self, class: LengthClass, output: Tokens, now: Timestamp) -> Tokens {
+        self.lengths.observe(class, output, now)
     }
 
     /// A call cost `usd`, of which `extra` was for trying a stale endpoint.
@@ -170,9 +170,9 @@ mod tests {
     fn exploration_is_a_share_of_what_was_spent() {
         let mut route = route(0.2, 1.0);
         let share = Share(0.05);
-        assert!(route.read(Timestamp::START).may_explore(Dollars(1.0), share));
+        assert!(route.read(LengthClass::default(), Timestamp::START).may_explore(Dollars(1.0), share));
         route.spent(Dollars(10.0), Dollars(0.4), Timestamp::START);
-        let reading = route.read(Timestamp::START);
+        let reading = route.read(LengthClass::default(), Timestamp::START);
         assert!(reading.may_explore(Dollars(0.1), share) && !reading.may_explore(Dollars(0.11), share));
     }
 }

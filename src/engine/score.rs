@@ -18,6 +18,8 @@ const UNKNOWN_LOG_SPREAD: f64 = 0.5;
 const PRIOR_WEIGHT: f64 = 0.5;
 /// No first token is expected sooner, in seconds.
 const SOONEST: f64 = 0.01;
+/// However quiet it is, no less of the mean is expected: slopes are not believed that far.
+const LEAST_OF_MEAN: f64 = 0.25;
 /// The most of its capacity that we assume to take ourselves.
 const MAX_LOAD: f64 = 0.85;
 /// Queueing makes lateness this much more likely, at most.
@@ -146,8 +148,13 @@ impl Forecast {
         let output = expected_output(candidate, view, request);
         let cached = candidate.cache_hit * candidate.warm.as_f64().min(request.prompt.as_f64());
         let first_token = first_token(latency, in_flight, request.prompt.as_f64() - cached, pool);
-        let pace = pool.pace.shrink(latency.pace_weight, latency.pace);
-        let crowding = 1.0 / (1.0 - (latency.rate * latency.per_in_flight).min(MAX_LOAD));
+        let level = pool.pace.shrink(latency.pace_weight, latency.pace);
+        let shift = latency.pace_per_in_flight * (in_flight - latency.pace_in_flight);
+        let pace = (level + shift).max(LEAST_OF_MEAN * level);
+        // What one more in flight costs all the others: by Little's law their number grows by 1/(1 - rate × seconds per
+        // request in flight).
+        let slower = latency.per_in_flight + output * latency.pace_per_in_flight;
+        let crowding = 1.0 / (1.0 - (latency.rate * slower).min(MAX_LOAD));
         let objective = view.objective;
         let whole = first_token + output * pace;
         let mean = if request.mode == Mode::Stream { first_token } else { whole };
@@ -274,7 +281,7 @@ fn first_token(latency: &LatencyReading, in_flight: f64, prompt: f64, pool: &Poo
     let shift = latency.per_in_flight * (in_flight - latency.mean_in_flight)
         + latency.per_prompt_token * (prompt - latency.mean_prompt);
     let slow_start = ((in_flight + 1.0) / (latency.known_in_flight + 1.0)).max(1.0);
-    (level + shift).max(0.5 * level).max(SOONEST) * slow_start * slow_start
+    (level + shift).max(LEAST_OF_MEAN * level).max(SOONEST) * slow_start * slow_start
 }
 
 /// An unknown price cannot be summed; the order of candidates accounts for it.

@@ -145,7 +145,7 @@ fn next_call(exchange: &mut Exchange, call: &Call, failures: &Failures) -> Resul
     }
     for _ in 0..2 {
         for entry in &plan.entries {
-            let guard = Guard::admit(&snapshot, call.route, entry, call.request.mode, call.request.prompt);
+            let guard = Guard::admit(&snapshot, call.route, entry, &call.request);
             if let Some(guard) = guard {
                 failures.count_failover(exchange);
                 exchange.calling(guard);
@@ -163,7 +163,7 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
     let now = runtime::now();
     let decide_without = |excluded: &[EndpointIx]| {
         let candidates = snapshot.candidates(call.route, &call.request, excluded, now);
-        let view = snapshot.view(call.route, call.request.mode, &candidates, now);
+        let view = snapshot.view(call.route, &call.request, &candidates, now);
         decide(&view, &call.request, now, &mut *exchange.worker.rng.lock())
     };
     let mut plan = match failures.tried_or_barred(&snapshot.model) {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{Entry, Event, Failure, Mode, Price, Usage};
+use crate::engine::{Entry, Event, Failure, LengthClass, Mode, Price, Request, Usage};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::{AttemptResult, Waste};
 use crate::runtime;
@@ -62,6 +62,7 @@ pub(super) struct Guard {
     route: RouteIx,
     mode: Mode,
     prompt: Tokens,
+    class: LengthClass,
     sent_at: Timestamp,
     in_flight_at_send: u32,
     exploration: Dollars,
@@ -80,13 +81,8 @@ struct Tickets {
 impl Guard {
     /// Sets quota aside for a call of `entry` and counts it as in flight; `None` if another request took the place
     /// since the decision.
-    pub(super) fn admit(
-        snapshot: &Arc<Snapshot>,
-        route: RouteIx,
-        entry: &Entry,
-        mode: Mode,
-        prompt: Tokens,
-    ) -> Option<Self> {
+    pub(super) fn admit(snapshot: &Arc<Snapshot>, route: RouteIx, entry: &Entry, request: &Request) -> Option<Self> {
+        let Request { mode, prompt, .. } = *request;
         let now = runtime::now();
         let seat = &snapshot.seats[entry.endpoint];
         let tokens = prompt + entry.expected_output;
@@ -101,6 +97,7 @@ impl Guard {
             route,
             mode,
             prompt,
+            class: LengthClass::of(request),
             sent_at: now,
             in_flight_at_send,
             exploration: entry.exploration,
@@ -188,7 +185,7 @@ impl Guard {
         if !learns {
             return Tokens::ZERO;
         }
-        self.snapshot.routes[self.route].with(|route| route.observe_output(usage.output, now))
+        self.snapshot.routes[self.route].with(|route| route.observe_output(self.class, usage.output, now))
     }
 
     fn event(&self, end: End, usage: Usage, typical_output: Tokens, now: Timestamp) -> Event {

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::engine::{
-    Admission, EndpointState, Event, Ledger, Limits, Mode, QuotaReading, Reading, Reservation, RetryPolicy,
-    RouteReading, RouteState, Standing,
+    Admission, EndpointState, Event, Ledger, LengthClass, Limits, Mode, QuotaReading, Reading, Reservation,
+    RetryPolicy, RouteReading, RouteState, Standing,
 };
 use crate::ids::EndpointId;
 use crate::policy::model::{Key, Secret};
@@ -209,7 +209,7 @@ impl RouteCell {
     }
 
     /// A copy for one decision.
-    pub fn read(&self, now: Timestamp) -> RouteReading {
-        self.state.lock().read(now)
+    pub fn read(&self, class: LengthClass, now: Timestamp) -> RouteReading {
+        self.state.lock().read(class, now)
     }
 }

@@ -12,7 +12,7 @@ use super::cells::{EndpointCell, KeyCell, Override, RouteCell};
 use super::registry::Registry;
 use super::target::{Target, TargetError};
 use super::tenants::Tenants;
-use crate::engine::{Candidate, Mode, Request, Toll, View};
+use crate::engine::{Candidate, LengthClass, Request, Toll, View};
 use crate::ids::{EndpointIx, IdVec, RouteIx, TenantIx};
 use crate::observe::labels::NONE;
 use crate::observe::{EndpointMetrics, Metrics, RequestMetrics};
@@ -175,13 +175,19 @@ impl Snapshot {
     }
 
     /// What the engine decides on.
-    pub fn view<'a>(&'a self, route: RouteIx, mode: Mode, candidates: &'a [Candidate<'a>], now: Timestamp) -> View<'a> {
+    pub fn view<'a>(
+        &'a self,
+        route: RouteIx,
+        request: &Request,
+        candidates: &'a [Candidate<'a>],
+        now: Timestamp,
+    ) -> View<'a> {
         let policy = &self.model.routes[route];
         View {
             objective: &policy.objective,
-            route: self.routes[route].read(now),
+            route: self.routes[route].read(LengthClass::of(request), now),
             candidates,
-            answer_timeout: policy.timeouts.answer(mode),
+            answer_timeout: policy.timeouts.answer(request.mode),
         }
     }
 

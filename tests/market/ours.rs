@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use faregate::engine::{
-    Candidate, Capabilities, Demand, EndpointState, Event, Failure, Free, Grant, Handicap, Ledger, Limits, Mode,
-    Objective, Price, Request, Reservation, Resource, RetryPolicy, RouteState, Sample, Toll, Unit, Usage, View, decide,
+    Candidate, Capabilities, Demand, EndpointState, Event, Failure, Free, Grant, Handicap, Ledger, LengthClass, Limits,
+    Mode, Objective, Price, Request, Reservation, Resource, RetryPolicy, RouteState, Sample, Toll, Unit, Usage, View,
+    decide,
 };
 use faregate::ids::{EndpointIx, Position as _};
 use faregate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -36,6 +37,8 @@ struct Warm {
 
 struct Open {
     reservation: Reservation,
+    /// Tokens, in the allowance as well.
+    set_aside: f64,
     started: bool,
 }
 
@@ -48,7 +51,7 @@ pub(crate) struct Ours {
     conversations: HashMap<usize, Warm>,
     span: f64,
     open: HashMap<usize, Open>,
-    held: Option<(Reservation, usize)>,
+    held: Option<(Reservation, f64)>,
     seed: u64,
 }
 
@@ -144,7 +147,7 @@ impl Ours {
             health: seat.state.read(at(now)),
             quota: seat.ledger.read(prompt, at(now)),
             toll: self.toll(position),
-            free: seat.free_left.map(|left| Free { left: tokens(left), per_token: self.worth_of_free(position) }),
+            free: seat.free_left.map(|left| Free { left: tokens(left.max(0.0)), per_token: self.worth_of_free(position) }),
             warm: tokens(self.warm(order, position, now)),
             cache_hit: if seat.cache.is_some() { seat.kept / seat.promised } else { 0.0 },
         })
@@ -192,11 +195,19 @@ impl Buyer for Ours {
         let candidates = self.candidates(order, tried, seconds);
         let view = View {
             objective: &self.objective,
-            route: self.route.read(now),
+            route: self.route.read(LengthClass::of(&request), now),
             candidates: &candidates,
             answer_timeout: Duration::from_secs_f64(PATIENCE),
         };
         let plan = decide(&view, &request, now, &mut StdRng::seed_from_u64(self.seed ^ order.id as u64));
+        if std::env::var("DEBUG").is_ok() && order.id % 25 == 0 {
+            println!("{seconds:.1} entries:");
+            for entry in &plan.entries {
+                println!("    {:?} {:.6} T {:.2} limit {:.2} {:?} {:?}", entry.endpoint, entry.score.0, entry.first_token().as_secs_f64(), entry.first_token_limit().as_secs_f64(), entry.admission, entry.terms.named().map(|(n, t)| format!("{n} {:.6}", t.0)));
+            }
+            println!("    rejected {:?}", plan.rejected);
+            for (i, seat) in self.seats.iter().enumerate() { println!("    {i} {:?} trial {:?}", seat.state.standing(now), self.demand.trial(EndpointIx::at(i), &self.resources, self.objective.exploration, now)); }
+        }
         if sampled {
             let sample = Sample::of(&view, &request, now);
             self.demand.note(sample);
@@ -211,16 +222,19 @@ impl Buyer for Ours {
                 continue;
             }
             let Ok(reservation) = seat.ledger.reserve(request.prompt + entry.expected_output, now) else { continue };
-            self.held = Some((reservation, seller));
+            self.held = Some((reservation, (request.prompt + entry.expected_output).as_f64()));
             return Some(Choice { seller, patience: entry.first_token_limit().as_secs_f64() });
         }
         None
     }
 
     fn sent(&mut self, _order: &Order, call: usize, seller: usize, now: f64) {
-        let (reservation, _) = self.held.take().expect("it has just been admitted");
+        let (reservation, set_aside) = self.held.take().expect("it has just been admitted");
         self.seats[seller].state.observe(Event::Sent { mode: Mode::Stream }, at(now));
-        self.open.insert(call, Open { reservation, started: false });
+        if let Some(left) = &mut self.seats[seller].free_left {
+            *left -= set_aside;
+        }
+        self.open.insert(call, Open { reservation, set_aside, started: false });
     }
 
     fn first_token(&mut self, order: &Order, ending: &Ending, now: f64) {
@@ -236,7 +250,7 @@ impl Buyer for Ours {
     }
 
     fn ended(&mut self, order: &Order, ending: &Ending, now: f64) {
-        let Open { reservation, .. } = self.open.remove(&ending.call).expect("it was sent");
+        let Open { reservation, set_aside, .. } = self.open.remove(&ending.call).expect("it was sent");
         let (after, moment) = (Duration::from_secs_f64(now - ending.sent), at(now));
         let seat = &mut self.seats[ending.seller];
         let share = match ending.trouble {
@@ -258,7 +272,7 @@ impl Buyer for Ours {
                 first_token: Some(Duration::from_secs_f64(ending.first)),
                 usage,
                 in_flight_at_send: ending.in_flight,
-                typical_output: self.route.observe_output(usage.output, moment),
+                typical_output: self.route.observe_output(LengthClass::of(&Self::request(order)), usage.output, moment),
             },
             Some(Trouble::RateLimited) => failed(Failure::RateLimited),
             Some(Trouble::Down) => failed(Failure::ServerError),
@@ -282,7 +296,7 @@ impl Buyer for Ours {
             }
         }
         if let Some(left) = &mut seat.free_left {
-            *left = (*left - used.as_f64()).max(0.0);
+            *left = (*left + set_aside - used.as_f64()).max(0.0);
         }
         let bill = seat.price.bill(&usage).as_dollars();
         self.route.spent(bill, Dollars(0.0), moment);

@@ -118,7 +118,7 @@ impl Market {
             let Due { time, seller, event, reservation, tried } = self.pending.swap_remove(index);
             self.benches[seller].state.observe(event, at(time));
             if let Event::Answered { usage, .. } = event {
-                self.route.observe_output(usage.output, at(time));
+                self.route.observe_output(LengthClass::default(), usage.output, at(time));
             }
             if let Some(reservation) = reservation {
                 let used = if matches!(event, Event::Answered { .. }) { Tokens(PROMPT + OUTPUT) } else { Tokens(0) };
@@ -139,7 +139,8 @@ impl Market {
         for seller in &tried {
             benches[*seller].context = Some(Tokens(1));
         }
-        let plan = plan_of(&benches, &self.objective, self.route.read(now), &request, seed, now);
+        let plan =
+            plan_of(&benches, &self.objective, self.route.read(LengthClass::of(&request), now), &request, seed, now);
         for entry in &plan.entries {
             let seller = entry.endpoint.offset();
             let bench = &mut self.benches[seller];

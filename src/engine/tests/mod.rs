@@ -10,8 +10,8 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use super::{
-    Candidate, Capabilities, EndpointState, Event, Handicap, Ledger, Limits, Mode, Objective, Plan, Price, Request,
-    RetryPolicy, RouteReading, RouteState, Toll, Usage, View, decide,
+    Candidate, Capabilities, EndpointState, Event, Handicap, Ledger, LengthClass, Limits, Mode, Objective, Plan, Price,
+    Request, RetryPolicy, RouteReading, RouteState, Toll, Usage, View, decide,
 };
 use crate::ids::{EndpointIx, Position as _};
 use crate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -138,7 +138,7 @@ pub(super) fn plan_of(
 
 /// As [`plan_of`], on a route without history.
 pub(super) fn plan(benches: &[Bench], objective: &Objective, request: &Request, seed: u64, now: Timestamp) -> Plan {
-    plan_of(benches, objective, route().read(now), request, seed, now)
+    plan_of(benches, objective, route().read(LengthClass::of(request), now), request, seed, now)
 }
 
 /// The positions in the order in which they would be tried.
