@@ -245,7 +245,7 @@ impl EndpointState {
             (Mode::Embedding, _) => self.latency.first_token(total, in_flight, usage.input, now),
             (Mode::Stream, Some(first)) => {
                 self.latency.stream(total.saturating_sub(first), usage.output, in_flight, now);
-            },
+            }
             (Mode::Stream, None) | (Mode::Plain, _) => self.latency.plain(total, usage.output, in_flight, now),
         }
     }

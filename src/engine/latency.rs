@@ -10,6 +10,8 @@ use crate::units::{Timestamp, Tokens};
 
 /// Seconds in which a sample fades to 1/e.
 const MEMORY: f64 = 30.0;
+/// The same for how much is asked of it.
+const RATE_MEMORY: f64 = 6.0;
 /// The same for what is usual.
 const LONG_MEMORY: f64 = 600.0;
 /// The most samples that are believed at once.
@@ -194,7 +196,7 @@ impl Latency {
             pace: if pace.tokens > 0.0 { pace.span / pace.tokens } else { 0.0 },
             pace_per_in_flight: pace.slope(),
             pace_in_flight: if pace.tokens > 0.0 { pace.n / pace.tokens } else { 0.0 },
-            rate: arrivals / MEMORY,
+            rate: arrivals / RATE_MEMORY,
             usual: (usual.weight > 0.0).then(|| usual.first / usual.weight),
             usual_pace: (usual.pace.tokens > 0.0).then(|| usual.pace.span / usual.pace.tokens),
             known_in_flight: crowd.known(),
@@ -213,7 +215,7 @@ impl Latency {
         self.pace.scale(share);
         self.crowd.scale(share);
         self.usual.scale(fade(now.since(self.at), LONG_MEMORY));
-        self.arrivals *= share;
+        self.arrivals *= fade(now.since(self.at), RATE_MEMORY);
         self.at = self.at.max(now);
     }
 }

@@ -8,6 +8,9 @@ use super::features::Mode;
 use super::latency::LatencyReading;
 use crate::units::Timestamp;
 
+/// What has taken so long will take about as long again.
+const MORE_TO_COME: f64 = 2.0;
+
 /// Streams that have no token yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Waiting {
@@ -48,7 +51,7 @@ impl Waiting {
             return reading;
         }
         let overdue = f64::from(self.count) * (1.0 - reading.mean / age);
-        let mean = (reading.weight * reading.mean + overdue * age) / (reading.weight + overdue);
+        let mean = (reading.weight * reading.mean + overdue * MORE_TO_COME * age) / (reading.weight + overdue);
         LatencyReading { mean, ..reading }
     }
 }

@@ -147,7 +147,9 @@ impl Ours {
             health: seat.state.read(at(now)),
             quota: seat.ledger.read(prompt, at(now)),
             toll: self.toll(position),
-            free: seat.free_left.map(|left| Free { left: tokens(left.max(0.0)), per_token: self.worth_of_free(position) }),
+            free: seat
+                .free_left
+                .map(|left| Free { left: tokens(left.max(0.0)), per_token: self.worth_of_free(position) }),
             warm: tokens(self.warm(order, position, now)),
             cache_hit: if seat.cache.is_some() { seat.kept / seat.promised } else { 0.0 },
         })
@@ -203,10 +205,24 @@ impl Buyer for Ours {
         if std::env::var("DEBUG").is_ok() && order.id % 25 == 0 {
             println!("{seconds:.1} entries:");
             for entry in &plan.entries {
-                println!("    {:?} {:.6} T {:.2} limit {:.2} {:?} {:?}", entry.endpoint, entry.score.0, entry.first_token().as_secs_f64(), entry.first_token_limit().as_secs_f64(), entry.admission, entry.terms.named().map(|(n, t)| format!("{n} {:.6}", t.0)));
+                println!(
+                    "    {:?} {:.6} T {:.2} limit {:.2} {:?} {:?}",
+                    entry.endpoint,
+                    entry.score.0,
+                    entry.first_token().as_secs_f64(),
+                    entry.first_token_limit().as_secs_f64(),
+                    entry.admission,
+                    entry.terms.named().map(|(n, t)| format!("{n} {:.6}", t.0))
+                );
             }
             println!("    rejected {:?}", plan.rejected);
-            for (i, seat) in self.seats.iter().enumerate() { println!("    {i} {:?} trial {:?}", seat.state.standing(now), self.demand.trial(EndpointIx::at(i), &self.resources, self.objective.exploration, now)); }
+            for (i, seat) in self.seats.iter().enumerate() {
+                println!(
+                    "    {i} {:?} trial {:?}",
+                    seat.state.standing(now),
+                    self.demand.trial(EndpointIx::at(i), &self.resources, self.objective.exploration, now)
+                );
+            }
         }
         if sampled {
             let sample = Sample::of(&view, &request, now);
