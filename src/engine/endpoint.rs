@@ -107,9 +107,9 @@ impl EndpointState {
         }
     }
 
-    /// How often it is tried though it seems worse, as [`Demand::trial`] says.
+    /// How often it is tried though it seems worse, as [`Tick::trial`] says.
     ///
-    /// [`Demand::trial`]: super::Demand::trial
+    /// [`Tick::trial`]: super::Tick::trial
     pub const fn try_every(&mut self, trial: Option<Trial>) {
         self.trial = trial;
     }

@@ -5,6 +5,7 @@
 
 mod breaker;
 mod decide;
+mod demand;
 mod eligible;
 mod endpoint;
 mod event;
@@ -26,6 +27,7 @@ mod waiting;
 mod window;
 
 pub use decide::decide;
+pub use demand::{Demand, Sample, Sampler};
 pub use endpoint::{EndpointState, Reading, Standing};
 pub use event::Event;
 pub use failure::{Failure, Scope, Verdict, classify};
@@ -36,5 +38,5 @@ pub use plan::{Admission, Candidate, Cause, Entry, Free, Plan, Reason, View};
 pub use price::{Price, PriceTier, Usage};
 pub use route::{RouteReading, RouteState};
 pub use score::Terms;
-pub use shadow::{Demand, Grant, Resource, Sample, Toll, Unit};
+pub use shadow::{Grant, Resource, Tick, Toll, Unit};
 pub use trial::Trial;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use faregate::engine::{
     Candidate, Capabilities, Demand, EndpointState, Event, Failure, Free, Grant, Handicap, Ledger, LengthClass, Limits,
-    Mode, Objective, Price, Request, Reservation, Resource, RetryPolicy, RouteState, Sample, Toll, Unit, Usage, View,
-    decide,
+    Mode, Objective, Price, Request, Reservation, Resource, RetryPolicy, RouteState, Sample, Sampler, Tick, Toll, Unit,
+    Usage, View, decide,
 };
 use faregate::ids::{EndpointIx, Position as _};
 use faregate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -46,6 +46,7 @@ pub(crate) struct Ours {
     seats: Vec<Seat>,
     route: RouteState,
     objective: Objective,
+    sampler: Sampler,
     demand: Demand,
     resources: Vec<Resource>,
     conversations: HashMap<usize, Warm>,
@@ -123,6 +124,7 @@ impl Ours {
             seats: seats.collect(),
             route: RouteState::new(&RetryPolicy { attempts: 3, budget: Share(0.2), floor_per_second: 1.0 }),
             objective,
+            sampler: Sampler::default(),
             demand: Demand::default(),
             resources: resources(world),
             conversations: HashMap::new(),
@@ -189,7 +191,7 @@ impl Ours {
 impl Buyer for Ours {
     fn choose(&mut self, order: &Order, tried: &[usize], now: f64) -> Option<Choice> {
         let (seconds, now, request) = (now, at(now), Self::request(order));
-        let sampled = tried.is_empty() && self.demand.arrives(now);
+        let sampled = if tried.is_empty() { self.sampler.arrives(now) } else { None };
         if tried.is_empty() {
             self.route.deposit(now);
             self.route.converse(order.turn > 0, now);
@@ -202,31 +204,8 @@ impl Buyer for Ours {
             answer_timeout: Duration::from_secs_f64(PATIENCE),
         };
         let plan = decide(&view, &request, now, &mut StdRng::seed_from_u64(self.seed ^ order.id as u64));
-        if std::env::var("DEBUG").is_ok() && order.id % 25 == 0 {
-            println!("{seconds:.1} entries:");
-            for entry in &plan.entries {
-                println!(
-                    "    {:?} {:.6} T {:.2} limit {:.2} {:?} {:?}",
-                    entry.endpoint,
-                    entry.score.0,
-                    entry.first_token().as_secs_f64(),
-                    entry.first_token_limit().as_secs_f64(),
-                    entry.admission,
-                    entry.terms.named().map(|(n, t)| format!("{n} {:.6}", t.0))
-                );
-            }
-            println!("    rejected {:?}", plan.rejected);
-            for (i, seat) in self.seats.iter().enumerate() {
-                println!(
-                    "    {i} {:?} trial {:?}",
-                    seat.state.standing(now),
-                    self.demand.trial(EndpointIx::at(i), &self.resources, self.objective.exploration, now)
-                );
-            }
-        }
-        if sampled {
-            let sample = Sample::of(&view, &request, now);
-            self.demand.note(sample);
+        if let Some(stands_for) = sampled {
+            self.demand.note(Sample::of(&view, &request, stands_for, now));
         }
         if plan.entries.is_empty() || (!tried.is_empty() && !self.route.withdraw(now)) {
             return None;
@@ -324,10 +303,13 @@ impl Buyer for Ours {
             let left = self.seats[seller].free_left.unwrap_or(0.0);
             resource.per_second = left / (self.span - now).max(1.0);
         }
-        self.demand.price(&mut self.resources, at(now));
+        let Some(tick) = Tick::of(&mut self.demand, &self.resources, at(now)) else { return };
         for (position, seat) in self.seats.iter_mut().enumerate() {
-            let endpoint = EndpointIx::at(position);
-            seat.state.try_every(self.demand.trial(endpoint, &self.resources, self.objective.exploration, at(now)));
+            seat.state.try_every(tick.trial(EndpointIx::at(position)));
+        }
+        let prices = tick.prices();
+        for (resource, price) in self.resources.iter_mut().zip(prices) {
+            resource.price = price;
         }
     }
 
