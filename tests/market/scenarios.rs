@@ -55,7 +55,7 @@ impl Scenario {
         let mut dice = Dice(StdRng::seed_from_u64(seed.wrapping_mul(7919) ^ salt));
         let Draft { sellers, demand, span } = (self.make)(&mut dice);
         let orders = demand.orders(span, seed ^ salt);
-        World { name: self.name, seed: seed ^ salt, sellers, orders, worth: WORTH, span }
+        World { seed: seed ^ salt, sellers, orders, worth: WORTH, span }
     }
 }
 

@@ -112,7 +112,6 @@ pub(crate) struct Worth {
 /// A market.
 #[derive(Clone, Debug)]
 pub(crate) struct World {
-    pub(crate) name: &'static str,
     pub(crate) seed: u64,
     pub(crate) sellers: Vec<Seller>,
     pub(crate) orders: Vec<Order>,
