@@ -129,7 +129,7 @@ impl Listed {
     fn new(candidate: &Candidate, second: f64, model: &Model) -> Self {
         let endpoint = &model.endpoints[candidate.endpoint];
         let price = endpoint.price.as_deref();
-        let per_token = price.map(|price| price.output.as_dollars().0 / 1e6).filter(|dollars| *dollars > 0.0);
+        let per_token = price.map(|price| price.rates.output.as_dollars().0 / 1e6).filter(|dollars| *dollars > 0.0);
         let handicap = match candidate.handicap {
             Handicap::None => None,
             Handicap::Share(share) => Some(format!("{}%", share.0 * 100.0)),
@@ -137,8 +137,8 @@ impl Listed {
         };
         Self {
             endpoint: endpoint.id.to_string(),
-            input: price.map(|price| dollars(price.input)),
-            output: price.map(|price| dollars(price.output)),
+            input: price.map(|price| dollars(price.rates.input)),
+            output: price.map(|price| dollars(price.rates.output)),
             second_in_output_tokens: per_token.map(|dollars| round_to_u64(second / dollars)),
             handicap,
         }

@@ -6,7 +6,7 @@
 use super::features::{Handicap, Mode, Objective, Request};
 use super::latency::LatencyReading;
 use super::plan::{Candidate, View};
-use crate::units::{Dollars, Tokens};
+use crate::units::Dollars;
 
 /// Seconds to a first token that a newcomer is given, unless somebody in the pool is faster.
 const UNKNOWN_FIRST_TOKEN: f64 = 1.0;
@@ -134,13 +134,13 @@ impl Forecast {
         let mean = if request.mode == Mode::Stream { first_token } else { whole };
         let log_spread = if latency.weight > 0.0 { latency.log_spread } else { pool.log_spread.newcomer };
         let target = Target::new(pool.target, mean, log_spread);
-        let usd = bill(candidate, request.prompt, output);
+        let usd = bill(candidate, request, output);
         let late = target.late();
         let terms = Terms {
             usd,
             latency: objective.value_of_second * (whole * crowding),
             late: objective.late_cost * (late * crowding.min(MAX_LATE_TOLL)),
-            risk: risk(candidate, objective, request.prompt, &target, late),
+            risk: risk(candidate, objective, request, &target, late),
             handicap: match candidate.handicap {
                 Handicap::None => Dollars::default(),
                 Handicap::Share(share) => usd * share.0,
@@ -251,17 +251,19 @@ fn first_token(latency: &LatencyReading, in_flight: f64, prompt: f64, pool: &Poo
 }
 
 /// An unknown price cannot be summed; the order of candidates accounts for it.
-fn bill(candidate: &Candidate<'_>, prompt: Tokens, output: f64) -> Dollars {
-    candidate.price.map_or(Dollars(0.0), |price| price.estimate(prompt, output))
+fn bill(candidate: &Candidate<'_>, request: &Request, output: f64) -> Dollars {
+    // Nothing is known of providers' caches yet.
+    const CACHED: f64 = 0.0;
+    candidate.price.map_or(Dollars(0.0), |price| price.estimate(request.prompt, CACHED, output, request.thinking))
 }
 
 /// Odds times the cost of failing: with failover, trying in the order of cost per chance of success is best.
-fn risk(candidate: &Candidate<'_>, objective: &Objective, prompt: Tokens, target: &Target, late: f64) -> Dollars {
+fn risk(candidate: &Candidate<'_>, objective: &Objective, request: &Request, target: &Target, late: f64) -> Dollars {
     let outcome = &candidate.health.reliability;
     let success = outcome.success.clamp(1e-3, MOST_SURE);
     let odds = (1.0 - success) / success;
     let later = (target.late_after_losing(outcome.failure_time) - late).max(0.0);
-    let billed = if outcome.billed > 0.0 { bill(candidate, prompt, 0.0) * outcome.billed } else { Dollars::default() };
+    let billed = if outcome.billed > 0.0 { bill(candidate, request, 0.0) * outcome.billed } else { Dollars::default() };
     let failing = objective.value_of_second * outcome.failure_time
         + objective.late_cost * later
         + billed

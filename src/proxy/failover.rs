@@ -145,7 +145,7 @@ fn next_call(exchange: &mut Exchange, call: &Call, failures: &Failures) -> Resul
     }
     for _ in 0..2 {
         for entry in &plan.entries {
-            let guard = Guard::admit(&snapshot, call.route, entry, call.request.mode, call.request.prompt);
+            let guard = Guard::admit(&snapshot, call.route, entry, &call.request);
             if let Some(guard) = guard {
                 failures.count_failover(exchange);
                 exchange.calling(guard);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{Entry, Event, Failure, Mode, Price, Usage};
+use crate::engine::{Entry, Event, Failure, Mode, Price, Request, Thinking, Usage};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::{AttemptResult, Waste};
 use crate::runtime;
@@ -62,6 +62,7 @@ pub(super) struct Guard {
     route: RouteIx,
     mode: Mode,
     prompt: Tokens,
+    thinking: Thinking,
     sent_at: Timestamp,
     in_flight_at_send: u32,
     exploration: Dollars,
@@ -80,16 +81,10 @@ struct Tickets {
 impl Guard {
     /// Sets quota aside for a call of `entry` and counts it as in flight; `None` if another request took the place
     /// since the decision.
-    pub(super) fn admit(
-        snapshot: &Arc<Snapshot>,
-        route: RouteIx,
-        entry: &Entry,
-        mode: Mode,
-        prompt: Tokens,
-    ) -> Option<Self> {
+    pub(super) fn admit(snapshot: &Arc<Snapshot>, route: RouteIx, entry: &Entry, request: &Request) -> Option<Self> {
         let now = runtime::now();
         let seat = &snapshot.seats[entry.endpoint];
-        let tokens = prompt + entry.expected_output;
+        let tokens = request.prompt + entry.expected_output;
         let key = seat.key.admit(tokens, now)?;
         let Some((endpoint, in_flight_at_send)) = seat.cell.admit(entry.admission, tokens, now) else {
             seat.key.give_back(key, now);
@@ -99,8 +94,9 @@ impl Guard {
             snapshot: Arc::clone(snapshot),
             endpoint: entry.endpoint,
             route,
-            mode,
-            prompt,
+            mode: request.mode,
+            prompt: request.prompt,
+            thinking: request.thinking,
             sent_at: now,
             in_flight_at_send,
             exploration: entry.exploration,
@@ -214,7 +210,10 @@ impl Guard {
         if !may_be_billed(end) {
             return free;
         }
-        let bill = self.price().map(|price| price.bill(&usage));
+        let bill = self.price().map(|price| match self.basis() {
+            Basis::Reported => price.bill(&usage),
+            Basis::Estimated => price.bill_guessed(&usage, self.thinking),
+        });
         let amount = bill.map_or(Dollars(0.0), PicoUsd::as_dollars);
         self.snapshot.routes[self.route].with(|route| route.spent(amount, self.exploration, now));
         if end == End::Answered

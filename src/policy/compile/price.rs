@@ -39,10 +39,13 @@ pub(super) fn compile(
         return None;
     };
     Some(Arc::new(engine::Price {
-        input: input?,
-        output: output?,
-        cached_input: present(cached_input)?,
-        reasoning: present(reasoning)?,
+        rates: engine::Rates {
+            input: input?,
+            output: output?,
+            cached_input: present(cached_input)?,
+            cache_write: None,
+            reasoning: present(reasoning)?,
+        },
         request: present(request)?.unwrap_or(PicoUsd::ZERO),
         tiers: present(tiers)?.unwrap_or_default(),
     }))
@@ -75,7 +78,7 @@ fn compile_tiers(tiers: &[Tier], exchange: &Exchange, context: &Context<'_>) -> 
     let mut compiled: Vec<engine::PriceTier> = Vec::new();
     let mut complete = true;
     for tier in tiers {
-        if compiled.iter().any(|known| known.above_input == tier.above_input.value) {
+        if compiled.iter().any(|known| known.above_input == Some(tier.above_input.value)) {
             context.report.push(Diagnostic::error(&tier.above_input.place, "two tiers begin at the same length"));
         }
         let input = exchange.price(&tier.input, context);
@@ -84,7 +87,9 @@ fn compile_tiers(tiers: &[Tier], exchange: &Exchange, context: &Context<'_>) -> 
         match (input, output, cached_input) {
             (Some(input), Some(output), Some(cached_input)) => {
                 let above_input = tier.above_input.value;
-                compiled.push(engine::PriceTier { above_input, input, cached_input, output });
+                let rates = engine::Rates { cached_input, ..engine::Rates::new(input, output) };
+                let above_input = Some(above_input);
+                compiled.push(engine::PriceTier { above_input, rates, ..engine::PriceTier::default() });
             }
             (None, _, _) | (_, None, _) | (_, _, None) => complete = false,
         }

@@ -35,9 +35,13 @@ fn every_row_of_the_catalogue_compiles_without_a_word() {
     assert_eq!(model.endpoints.len(), 88);
     for endpoint in model.endpoints.values() {
         let price = endpoint.price.as_ref().unwrap_or_else(|| panic!("{} has no price", endpoint.id));
-        assert!(price.input <= price.output || price.output.0 == 0, "{}: output cheaper than input", endpoint.id);
-        assert!(price.cached_input.is_none_or(|cached| cached <= price.input), "{}", endpoint.id);
-        assert!(price.tiers.iter().all(|tier| tier.input >= price.input), "{}", endpoint.id);
+        assert!(
+            price.rates.input <= price.rates.output || price.rates.output.0 == 0,
+            "{}: output cheaper than input",
+            endpoint.id
+        );
+        assert!(price.rates.cached_input.is_none_or(|cached| cached <= price.rates.input), "{}", endpoint.id);
+        assert!(price.tiers.iter().all(|tier| tier.rates.input >= price.rates.input), "{}", endpoint.id);
     }
 }
 
@@ -87,9 +91,12 @@ fn the_dearest_published_price_stands_where_it_depends_on_what_is_not_known() {
     let model = whole_catalogue("balanced").model();
     let price = |id: &str| model.endpoints.values().find(|one| one.id.as_str() == id).unwrap().price.clone().unwrap();
     // Answers of 200 tokens or more: 3 and 14 yuan; short ones would be 2 and 8.
-    assert_eq!((price("zhipu/glm-4.7#KEY").input.0, price("zhipu/glm-4.7#KEY").output.0), (418_500, 1_953_000));
+    assert_eq!(
+        (price("zhipu/glm-4.7#KEY").rates.input.0, price("zhipu/glm-4.7#KEY").rates.output.0),
+        (418_500, 1_953_000)
+    );
     // Thinking: 8 yuan; 2 without.
-    assert_eq!(price("dashscope/qwen-plus#KEY").output.0, 1_116_000);
+    assert_eq!(price("dashscope/qwen-plus#KEY").rates.output.0, 1_116_000);
     // Peak hours.
-    assert_eq!(price("deepseek/deepseek-v4-pro#KEY").input.0, 1_320_000);
+    assert_eq!(price("deepseek/deepseek-v4-pro#KEY").rates.input.0, 1_320_000);
 }

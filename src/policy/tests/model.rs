@@ -46,7 +46,7 @@ fn prices_in_any_currency_become_whole_micro_dollars() {
     let config = format!("[exchange]\nCNY = {{ usd = \"0.1395\", as_of = \"2026-11-20\" }}\n{CONFIG}");
     let model = World::new(&config, "[defaults]").model();
     let price = model.endpoints.values().next().unwrap().price.as_ref().unwrap();
-    assert_eq!((price.input, price.output), (PricePerMtok(1_116_000), PricePerMtok(3_906_000)));
+    assert_eq!((price.rates.input, price.rates.output), (PricePerMtok(1_116_000), PricePerMtok(3_906_000)));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_users_model_extends_the_catalogues_field_by_field() {
     let model = World::new(config, "[defaults]").model();
     let find = |name: &str| model.endpoints.values().find(|one| &*one.model == name).unwrap();
     let price = find("glm-5.3").price.as_ref().unwrap();
-    assert_eq!((price.input, price.output), (PricePerMtok(1_116_000), PricePerMtok(1_000_000)));
+    assert_eq!((price.rates.input, price.rates.output), (PricePerMtok(1_116_000), PricePerMtok(1_000_000)));
     assert_eq!((find("glm-5.3").context, find("glm-5.3").limits.concurrency), (Some(Tokens(1_000_000)), Some(10)));
     assert_eq!((find("mine").context, find("mine").price.is_none()), (Some(Tokens(5)), true));
     assert_eq!(model.keys.values().next().unwrap().limits.requests_per_minute, Some(600));
