@@ -6,24 +6,27 @@
 
 mod builtin;
 mod compile;
-mod decimal;
+pub(crate) mod decimal;
 mod diagnostic;
 mod fields;
 mod glob;
 mod inputs;
 mod load;
 pub mod model;
-mod money;
+pub(crate) mod money;
 mod nearest;
 mod quantity;
 mod raw;
 mod read;
 mod secrecy;
 mod source;
+pub(crate) mod tariff;
 #[cfg(test)]
 mod tests;
+pub(crate) mod window;
 
 pub use builtin::{BUILTIN, Builtin, find as builtin};
 pub use diagnostic::{Diagnostic, Location, Severity, render};
 pub use inputs::Sources;
 pub use load::{Loaded, is_policy, load, load_default, load_policy};
+pub use tariff::{Confidence, PriceOrigin};

@@ -6,6 +6,7 @@ mod contract;
 mod mistakes;
 mod model;
 mod secrets;
+mod tariffs;
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
