@@ -29,4 +29,3 @@ pub use builtin::{BUILTIN, Builtin, find as builtin};
 pub use diagnostic::{Diagnostic, Location, Severity, render};
 pub use inputs::Sources;
 pub use load::{Loaded, is_policy, load, load_default, load_policy};
-pub use tariff::{Confidence, PriceOrigin};

@@ -153,15 +153,13 @@ pub(crate) struct Forecast<'t> {
     pub(crate) quote: Option<Quote<'t>>,
     /// When the quote changes next, if it ever does.
     pub(crate) changes_at: Option<Timestamp>,
-    /// Whether one of the windows is open.
-    pub(crate) in_window: bool,
 }
 
 impl Tariff {
     /// What holds at `now`, and when something else does.
     pub(crate) fn at(&self, now: Timestamp) -> Forecast<'_> {
         let quote = self.quote(now);
-        Forecast { quote, changes_at: self.next_change(now, quote.as_ref()), in_window: self.window(now).is_some() }
+        Forecast { quote, changes_at: self.next_change(now, quote.as_ref()) }
     }
 
     /// What holds at `now`; `None` after the end of what is known.
@@ -179,7 +177,8 @@ impl Tariff {
         })
     }
 
-    fn window(&self, now: Timestamp) -> Option<&Window> {
+    /// The window that counts at `now`.
+    pub(crate) fn window(&self, now: Timestamp) -> Option<&Window> {
         self.windows.iter().rev().find(|window| window.hours.holds(now))
     }
 
