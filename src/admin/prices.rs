@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::engine::{Price, PriceTier, Rates, Thought};
 use crate::observe::{Gauges, PriceKind};
+use crate::policy::model::{Endpoint, PriceHours};
 use crate::units::PricePerMtok;
 
 /// Dollars per million tokens.
@@ -16,6 +17,11 @@ pub(super) struct PriceView {
     /// Per request.
     request: f64,
     tiers: Vec<TierView>,
+    source: Option<String>,
+    as_of: Option<String>,
+    confidence: Option<&'static str>,
+    hours: Option<&'static str>,
+    changes_at: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -36,13 +42,21 @@ struct TierView {
     rates: RatesView,
 }
 
-impl From<&Price> for PriceView {
-    fn from(price: &Price) -> Self {
-        Self {
+impl PriceView {
+    /// What is in force at `endpoint`; `None` when that is unknown.
+    pub(super) fn of(endpoint: &Endpoint) -> Option<Self> {
+        let price = endpoint.price.as_deref()?;
+        let origin = endpoint.price_origin.as_ref();
+        Some(Self {
             rates: (&price.rates).into(),
             request: price.request.as_dollars().0,
             tiers: price.tiers.iter().map(TierView::from).collect(),
-        }
+            source: origin.map(|origin| origin.source.to_string()),
+            as_of: origin.and_then(|origin| origin.as_of).map(|as_of| as_of.to_string()),
+            confidence: origin.map(|origin| origin.confidence.label()),
+            hours: endpoint.price_hours.map(PriceHours::label),
+            changes_at: endpoint.price_changes_at.map(|change| change.to_string()),
+        })
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
             first_token_ms: health.first_token().map(|span| span.as_secs_f64() * 1e3),
             time_per_output_token_ms: health.time_per_output_token().map(|span| span.as_secs_f64() * 1e3),
             success_rate: health.success_rate(),
-            price: endpoint.price.as_deref().map(PriceView::from),
+            price: PriceView::of(endpoint),
             quota_remaining: quota.ratios().map(|(_, ratio)| ratio.0).reduce(f64::min),
             score_usd: seat.cell.mean_score().map(|score| score.0),
             regions: &upstream.regions,

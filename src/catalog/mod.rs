@@ -2,8 +2,8 @@
 //!
 //! This file holds texts only. They are read by the same reader as a user's configuration (`policy`), in the same
 //! form, so that whatever the catalogue can say a user can override field by field, and a mistake in it is reported
-//! with file, line and column like any other. Prices are list prices, dated row by row; where a real price depends on
-//! something that is not acted on yet, the dearest stands, since money must not be understated.
+//! with file, line and column like any other. Prices are list prices, dated row by row, with
+//! their tiers, their hours and how sure the source is of them.
 
 /// A provider of the catalogue: its name in configurations, and its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -192,11 +192,11 @@ pub struct Endpoint {
 /// What the hours of a price list mean at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PriceHours {
-    /// Outside of all of them.
+    /// Between dearer and cheaper hours.
     Usual,
-    /// It is dearer than usual.
+    /// It is dearer than at other hours.
     Peak,
-    /// It is cheaper than usual.
+    /// It is cheaper than at other hours.
     OffPeak,
 }
 

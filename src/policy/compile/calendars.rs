@@ -57,10 +57,10 @@ impl Calendars {
         let found = self.days.get(&name.value).cloned();
         if found.is_none() {
             let known = self.days.keys().map(String::as_str).collect::<Vec<_>>();
-            let hint = advice(&name.value, &known).unwrap_or_default();
-            let hint = format!("add [calendars.{}] days = [\"2026-10-01\", …]; {hint}", name.value);
+            let add = || format!("add [calendars.{}] days = [\"2026-10-01\", …]", name.value);
+            let hint = advice(&name.value, &known).unwrap_or_else(add);
             let message = format!("there is no calendar `{}`", name.value);
-            context.report.push(Diagnostic::error(&name.place, message).hint(hint.trim_end_matches("; ")));
+            context.report.push(Diagnostic::error(&name.place, message).hint(hint));
         }
         self.used.borrow_mut().insert(name.value.clone());
         found

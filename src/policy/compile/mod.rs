@@ -10,6 +10,7 @@ mod exchange;
 mod listing;
 mod names;
 mod price;
+mod provenance;
 mod providers;
 mod routes;
 mod rules;
@@ -53,8 +54,10 @@ pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, con
     let tables = endpoints::compile(&config.upstreams, &exchange, context);
     let base = Base::new(policy, &exchange, context);
     let mut routes = routes::compile(policy, &base, &tables, &exchange, context);
+    let named = routes.len();
     let names = names::compile(policy, &base, &tables, &mut routes, context);
     let tenants = tenants::compile(&config.tenants, &routes, context);
+    provenance::warn(&routes, named, &tables, context);
     exchange.warn_of_stale_rates(context);
     context.calendars.warn_of_past_years(context);
     if context.report.errors() > 0 {

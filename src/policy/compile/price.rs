@@ -10,7 +10,7 @@ use crate::engine;
 use crate::policy::decimal::Decimal;
 use crate::policy::model::{PriceHours, PriceOrigin};
 use crate::policy::money::Money;
-use crate::policy::tariff::{Effect, Quote, Tariff, TariffRates};
+use crate::policy::tariff::{Effect, Quote, Tariff, TariffRates, Window};
 use crate::units::{PicoUsd, PricePerMtok};
 
 use super::Context;
@@ -82,15 +82,22 @@ fn rates(rates: &TariffRates, factors: [Decimal; 2], exchange: &Exchange) -> Opt
     })
 }
 
-/// Whether a window is open, and whether that makes answers dearer or cheaper; `None` for a price without windows.
+/// What the hour makes of the price; `None` for a price without windows.
 fn hours(tariff: &Tariff, now: Timestamp) -> Option<PriceHours> {
     if tariff.windows.is_empty() {
         return None;
     }
-    let Some(open) = tariff.window(now) else { return Some(PriceHours::Usual) };
-    let dearer = match &open.effect {
+    let dearer = |window: &Window| match &window.effect {
         Effect::Times(times) => times.as_f64() > 1.0,
         Effect::Rates(rates) => rates.output.amount.as_f64() > tariff.rates.output.amount.as_f64(),
     };
-    Some(if dearer { PriceHours::Peak } else { PriceHours::OffPeak })
+    // Outside of hours that are all dearer it is off-peak, and the reverse.
+    let dear = tariff.windows.iter().filter(|window| dearer(window)).count();
+    Some(match tariff.window(now) {
+        Some(open) if dearer(open) => PriceHours::Peak,
+        Some(_) => PriceHours::OffPeak,
+        None if dear == tariff.windows.len() => PriceHours::OffPeak,
+        None if dear == 0 => PriceHours::Peak,
+        None => PriceHours::Usual,
+    })
 }

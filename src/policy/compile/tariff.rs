@@ -133,8 +133,8 @@ impl Checker<'_> {
         }
     }
 
-    /// In the order of what they ask of a prompt, then of an answer, so that the narrower of two lengths wins; of two
-    /// with the same conditions nobody could say which.
+    /// As written, so that the writer says which of several counts; steps by prompt length alone mean the same in any
+    /// order, and are put in theirs. Of two with the same conditions nobody could say which.
     fn tiers(&self, raw: &[raw::Tier]) -> Vec<TariffTier> {
         let mut tiers: Vec<TariffTier> = Vec::new();
         for tier in raw {

@@ -117,6 +117,10 @@ pub(super) fn tier(node: &Node<'_>) -> Option<Tier> {
             let message = "a tier needs a condition, or it would replace the price";
             fields.report.push(Diagnostic::error(&fields.place, message).hint(hint));
         }
+        // Without the condition that could not be read it would be another tier.
+        if fields.spoiled() == Spoiled::Yes {
+            return None;
+        }
         Some(Tier { place: node.place.clone(), above_input, above_output, thinking, rates: rates? })
     })?
 }

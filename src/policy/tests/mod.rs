@@ -5,6 +5,7 @@ mod catalogue;
 mod contract;
 mod mistakes;
 mod model;
+mod prices;
 mod secrets;
 mod tariffs;
 
