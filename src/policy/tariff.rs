@@ -76,7 +76,7 @@ pub(crate) enum Effect {
     /// Everything costs so many times as much: rates, tiers and the fee for a request.
     Times(Decimal),
     /// Other rates; tiers stay, since a window says nothing of long prompts.
-    Rates(TariffRates),
+    Rates(Box<TariffRates>),
 }
 
 /// An announced change.

@@ -35,7 +35,7 @@ pub(super) fn models_of<'m>(raw: &'m Upstream, origin: &'m Origin, context: &Con
     let all = known.chain(extra.map(|model| (Some(model), None)));
     all.map(|(own, row)| {
         let base = own.and_then(|own| own.base.as_ref()).and_then(|base| based_on(base, rows, raw, context));
-        Listing { own, listed: base.or(row.map(Cow::Borrowed)) }
+        Listing { own, listed: base.or_else(|| row.map(Cow::Borrowed)) }
     })
     .collect()
 }
@@ -45,7 +45,6 @@ fn named<'m>(models: &'m [Model], name: &str) -> Option<&'m Model> {
 }
 
 /// The row of the model that `base` names: of the same host, or else, as `provider/model`, of another provider's first.
-/// A plain name is looked for everywhere only where the upstream is an account of nobody in the catalogue.
 fn based_on<'m>(base: &At<String>, rows: &'m [Model], raw: &Upstream, context: &Context<'_>) -> Option<Cow<'m, Model>> {
     if let Some(row) = named(rows, &base.value) {
         return Some(Cow::Borrowed(row));
@@ -59,32 +58,25 @@ fn based_on<'m>(base: &At<String>, rows: &'m [Model], raw: &Upstream, context: &
     {
         return Some(Cow::Owned(row));
     }
+    anywhere(base, raw, elsewhere).or_else(|| {
+        let near = nearest(&base.value, rows.iter().map(|row| row.name.value.as_str()));
+        let other =
+            || "write \"provider/model\" for a model of another provider, or leave it out and say a `price`".to_owned();
+        let hint = near.map_or_else(other, |near| format!("did you mean `{near}`?"));
+        let message = format!("the catalogue has no single model `{}` here", base.value);
+        context.report.push(Diagnostic::error(&base.place, message).hint(hint));
+        None
+    })
+}
+
+/// A plain name that is one provider's only, for an upstream that is an account of nobody in the catalogue.
+fn anywhere<'m>(
+    base: &At<String>,
+    raw: &Upstream,
+    find: impl Fn(&str, &str) -> Option<Model>,
+) -> Option<Cow<'m, Model>> {
     let everywhere = catalog::PROVIDERS.iter().filter(|_| raw.provider.is_none());
-    let mut found: Vec<_> = everywhere
-        .filter_map(|entry| {
-            elsewhere(entry.name, &base.value).map(|row| (format!("{}/{}", entry.name, base.value), row))
-        })
-        .collect();
-    match (found.pop(), found.is_empty()) {
-        (Some((_, row)), true) => Some(Cow::Owned(row)),
-        (Some((last, _)), false) => {
-            let names = found.into_iter().map(|(name, _)| name).chain([last]).collect::<Vec<_>>().join(", ");
-            let diagnostic = Diagnostic::error(&base.place, format!("several providers have a model `{}`", base.value));
-            context.report.push(diagnostic.hint(format!("write one of {names}")));
-            None
-        }
-        (None, _) => {
-            let near = nearest(&base.value, rows.iter().map(|row| row.name.value.as_str()));
-            let hint = near.map_or_else(
-                || {
-                    "write \"provider/model\" for a model of another provider, or leave it out and say a `price`"
-                        .to_owned()
-                },
-                |near| format!("did you mean `{near}`?"),
-            );
-            let message = format!("the catalogue has no model `{}` here", base.value);
-            context.report.push(Diagnostic::error(&base.place, message).hint(hint));
-            None
-        }
-    }
+    let mut found = everywhere.filter_map(|entry| find(entry.name, &base.value));
+    let only = found.next()?;
+    found.next().is_none().then_some(Cow::Owned(only))
 }

@@ -36,11 +36,19 @@ pub(super) fn warn(routes: &IdVec<RouteIx, Route>, named: usize, tables: &Tables
     };
     let unsure =
         |(name, origin): (&String, &&PriceOrigin)| (origin.confidence == Confidence::Low).then(|| name.clone());
-    report(prices.iter().filter_map(old).collect(), &format!("are older than {OLD_AFTER_DAYS} days"), context);
-    report(prices.iter().filter_map(unsure).collect(), "are not sure: sources disagree, or are old", context);
+    report(
+        &prices.iter().filter_map(old).collect::<Vec<_>>(),
+        &format!("are older than {OLD_AFTER_DAYS} days"),
+        context,
+    );
+    report(
+        &prices.iter().filter_map(unsure).collect::<Vec<_>>(),
+        "are not sure: sources disagree, or are old",
+        context,
+    );
 }
 
-fn report(names: Vec<String>, fault: &str, context: &Context<'_>) {
+fn report(names: &[String], fault: &str, context: &Context<'_>) {
     let Some(first) = names.first() else { return };
     let (upstream, model) = first.split_once('/').unwrap_or((first, ""));
     let model = model.split_once(" (").map_or(model, |(model, _)| model);

@@ -36,6 +36,12 @@ impl<'m> Said<'m> {
         self.pick(|model| of(&model.price))
     }
 
+    /// The user's word on what comes; the catalogue's only where the user says no price, which it would replace.
+    fn coming<T>(self, of: impl Fn(&'m Model) -> Option<T>) -> Option<T> {
+        let priced = self.own.is_some_and(|own| own.price.place.is_some());
+        Self { listed: self.listed.filter(|_| !priced), ..self }.pick(of)
+    }
+
     /// Whoever says any part of the price vouches for it.
     fn origin(self) -> PriceOrigin {
         let speaks = |model: &&Model| {
@@ -49,7 +55,7 @@ impl<'m> Said<'m> {
 /// The tariff; `None` where no price is said, or a wrong one.
 ///
 /// Parts are taken one by one, so a new input price keeps the listed tiers and windows: the dearer reading. `tiers = []`
-/// and `windows = []` remove them.
+/// and `windows = []` remove them. What the catalogue announces is dropped with the price that it would replace.
 pub(super) fn compile(said: Said<'_>, exchange: &Exchange, context: &Context<'_>) -> Option<Tariff> {
     let windows = said.pick(|model| model.windows.as_deref()).unwrap_or_default();
     let checker = Checker { factors: factors(windows, said.price_times), exchange, context };
@@ -62,13 +68,13 @@ pub(super) fn compile(said: Said<'_>, exchange: &Exchange, context: &Context<'_>
     let request = said.part(|price| price.request.as_ref()).map(|amount| checker.fee(amount));
     let tiers = checker.tiers(said.pick(|model| model.tiers.as_deref()).unwrap_or_default());
     let windows = checker.windows(windows);
-    let dated = checker.dated(said.pick(|model| model.dated.as_deref()).unwrap_or_default());
+    let dated = checker.dated(said.coming(|model| model.dated.as_deref()).unwrap_or_default());
     let (Some(input), Some(output)) = (&input, &output) else {
         report_missing(said.own, (input.is_some(), output.is_some()), context);
         return None;
     };
     let rates = TariffRates { input: input.clone(), output: output.clone(), cached_input, cache_write, reasoning };
-    let until = said.pick(|model| model.until);
+    let until = said.coming(|model| model.until);
     Some(Tariff { rates, request, tiers, windows, dated, until, origin: said.origin() })
 }
 
@@ -158,7 +164,7 @@ impl Checker<'_> {
         let window = |window: &raw::Window| {
             let effect = match &window.effect {
                 raw::Effect::Times(times) => Effect::Times(times.value),
-                raw::Effect::Rates(rates) => Effect::Rates(self.rates(rates)),
+                raw::Effect::Rates(rates) => Effect::Rates(Box::new(self.rates(rates))),
             };
             let zone = TimeZoneDatabase::bundled().get(&window.zone.value).map_err(|_| {
                 let hint = "write a name of the time zone database, such as \"Asia/Shanghai\" or \"UTC\"";

@@ -66,7 +66,7 @@ pub(crate) struct Window {
 #[derive(Clone, Debug)]
 pub(crate) enum Effect {
     Times(At<Decimal>),
-    Rates(Rates),
+    Rates(Box<Rates>),
 }
 
 /// An announced change.
@@ -110,7 +110,7 @@ pub(super) fn tier(node: &Node<'_>) -> Option<Tier> {
     node.fields(|fields| {
         let above_input = fields.get("above_input", count).map(Tokens);
         let above_output = fields.get("above_output", count).map(Tokens);
-        let thinking = fields.get("thinking", |node| node.flag()).map(|on| if on { Thought::Yes } else { Thought::No });
+        let thinking = fields.get("thinking", thought);
         let rates = rates(fields);
         if !["above_input", "above_output", "thinking"].into_iter().any(|name| fields.has(name)) {
             let hint = "say `above_input`, `above_output` or `thinking`";
@@ -123,6 +123,10 @@ pub(super) fn tier(node: &Node<'_>) -> Option<Tier> {
         }
         Some(Tier { place: node.place.clone(), above_input, above_output, thinking, rates: rates? })
     })?
+}
+
+fn thought(node: &Node<'_>) -> Option<Thought> {
+    Some(if node.flag()? { Thought::Yes } else { Thought::No })
 }
 
 pub(super) fn window(node: &Node<'_>) -> Option<Window> {
@@ -144,7 +148,7 @@ fn effect(fields: &Fields<'_>) -> Option<Effect> {
             fields.missing("times", Some("or say the prices themselves: `input` and `output`"));
             return None;
         }
-        return rates(fields).map(Effect::Rates);
+        return rates(fields).map(|rates| Effect::Rates(Box::new(rates)));
     }
     for name in ["input", "output", "cached_input", "cache_write", "reasoning"] {
         let both = "a window either multiplies the price by `times` or says other prices";

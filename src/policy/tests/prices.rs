@@ -145,3 +145,38 @@ fn mistakes_in_prices_come_with_their_place_and_a_remedy() {
     "#;
     insta::assert_snapshot!(World::new(config, "[defaults]").complaints());
 }
+
+#[test]
+fn what_the_catalogue_says_of_a_price_does_not_outlive_the_price() {
+    let config = r#"
+        [upstreams.deepseek]
+        provider = "deepseek"
+        keys = ["env:KEY"]
+        models.deepseek-flash = { price = { input = "1 USD", output = "1 USD" }, windows = [] }
+    "#;
+    let model = World::new(config, "[defaults]").model();
+    let flash = model.endpoints.values().find(|one| &*one.model == "deepseek-flash").unwrap();
+    assert_eq!((flash.price.as_ref().unwrap().rates.input.0, flash.price_changes_at), (1_000_000, None));
+    assert_eq!(&*flash.price_origin.as_ref().unwrap().source, "configuration");
+}
+
+#[test]
+fn doubtful_prices_are_warned_of_where_a_route_goes_by_them() {
+    let config = "[upstreams.qianfan]\nprovider = \"qianfan\"\nkeys = [\"env:KEY\"]\n";
+    let route = |model: &str| format!("[[routes]]\nname = \"r\"\nmodels = [\"r\"]\ncluster = [\"qianfan/{model}\"]");
+    let old = World::new(config, &route("ernie-x1-turbo-32k"));
+    assert!(old.complaints().contains("older than 180 days: qianfan/ernie-x1-turbo-32k (20"), "{}", old.complaints());
+    let own = "models.\"ernie-x1-turbo-32k\" = { price = { input = \"1 CNY\", output = \"1 CNY\" } }\n";
+    assert_eq!(World::new(&format!("{config}{own}"), &route("ernie-x1-turbo-32k")).complaints(), "");
+}
+
+#[test]
+fn a_calendar_that_has_ended_is_said_to_have() {
+    let config = "[upstreams.deepseek]\nprovider = \"deepseek\"\nkeys = [\"env:KEY\"]\n";
+    let mut world =
+        World::new(config, "[[routes]]\nname = \"r\"\nmodels = [\"r\"]\ncluster = [\"deepseek/deepseek-flash\"]");
+    assert_eq!(world.complaints(), "");
+    world.now = "2027-01-04T02:00:00Z".parse::<jiff::Timestamp>().unwrap().into();
+    let said = world.complaints();
+    assert!(said.contains("the calendar `cn-holidays` ends on 2026-10-07"), "{said}");
+}
