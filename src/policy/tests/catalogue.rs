@@ -40,8 +40,8 @@ fn every_row_of_the_catalogue_compiles_without_a_word() {
     let words = loaded.diagnostics.iter().filter(|one| !is_doubt(one)).collect::<Vec<_>>();
     assert!(words.is_empty(), "{words:#?}");
     let model = loaded.model.unwrap();
-    assert_eq!(model.upstreams.len(), PROVIDERS.len() + 3);
-    assert_eq!(model.endpoints.len(), 88);
+    assert_eq!(model.upstreams.len(), PROVIDERS.len() + 4);
+    assert_eq!(model.endpoints.len(), 129);
     for endpoint in model.endpoints.values() {
         let price = endpoint.price.as_ref().unwrap_or_else(|| panic!("{} has no price", endpoint.id));
         assert!(
