@@ -6,7 +6,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use faregate::engine::{
     Candidate, Capabilities, EndpointState, Event, Handicap, Ledger, LengthClass, Limits, Mode, Objective, Price,
-    Request, RetryPolicy, RouteState, Toll, Usage, View, decide,
+    Request, RetryPolicy, RouteState, Thinking, Toll, Usage, View, decide,
 };
 use faregate::ids::{EndpointIx, Position as _};
 use faregate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -46,10 +46,8 @@ fn decisions(c: &mut Criterion) {
         exploration: Share(0.05),
     };
     let prices: Vec<_> = (0..u64::from(CANDIDATES))
-        .map(|position| Price {
-            input: PricePerMtok(1_000_000 + 30_000 * position),
-            output: PricePerMtok(4_000_000 + 90_000 * position),
-            ..Price::default()
+        .map(|position| {
+            Price::new(PricePerMtok(1_000_000 + 30_000 * position), PricePerMtok(4_000_000 + 90_000 * position))
         })
         .collect();
     let request = Request {
@@ -57,6 +55,7 @@ fn decisions(c: &mut Criterion) {
         max_output: Some(Tokens(1_000)),
         mode: Mode::Stream,
         needs: Capabilities::TOOLS,
+        thinking: Thinking::Unknown,
     };
     let ledger = Ledger::new(&Limits { requests_per_minute: Some(600), ..Limits::default() });
     let candidates: Vec<_> = (0..CANDIDATES)

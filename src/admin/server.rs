@@ -126,6 +126,10 @@ impl Plane {
             Outcome::Unchanged { generation } => {
                 json(StatusCode::OK, &serde_json::json!({ "result": "unchanged", "generation": generation }))
             }
+            Outcome::Repriced { generation, changed } => json(
+                StatusCode::OK,
+                &serde_json::json!({ "result": "repriced", "generation": generation, "prices_changed": changed }),
+            ),
             Outcome::Rejected { diagnostics } => json(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 &serde_json::json!({ "result": "rejected", "diagnostics": diagnostics }),

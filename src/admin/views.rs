@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::prices::{PriceView, show_price};
 use crate::control::Status;
-use crate::engine::{LimitKind, Price, QuotaReading, Reading, Standing};
+use crate::engine::{LimitKind, QuotaReading, Reading, Standing};
 use crate::ids::EndpointIx;
-use crate::observe::{EndpointState, Gauges, PriceKind, QuotaKind};
+use crate::observe::{EndpointState, Gauges, QuotaKind};
 use crate::policy::model::{Candidate, Excluded, Route};
 use crate::state::{Override, Snapshot};
 use crate::units::{Dollars, Timestamp, Tokens};
@@ -40,24 +41,6 @@ struct Endpoint<'a> {
     tags: &'a [String],
 }
 
-/// Dollars per million tokens.
-#[derive(Debug, Serialize)]
-struct PriceView {
-    input: f64,
-    cached_input: Option<f64>,
-    output: f64,
-}
-
-impl From<&Price> for PriceView {
-    fn from(price: &Price) -> Self {
-        Self {
-            input: price.input.as_dollars().0,
-            cached_input: price.cached_input.map(|cached| cached.as_dollars().0),
-            output: price.output.as_dollars().0,
-        }
-    }
-}
-
 /// What every endpoint is and how it does.
 pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
     let model = &snapshot.model;
@@ -77,7 +60,7 @@ pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
             first_token_ms: health.first_token().map(|span| span.as_secs_f64() * 1e3),
             time_per_output_token_ms: health.time_per_output_token().map(|span| span.as_secs_f64() * 1e3),
             success_rate: health.success_rate(),
-            price: endpoint.price.as_deref().map(PriceView::from),
+            price: PriceView::of(endpoint),
             quota_remaining: quota.ratios().map(|(_, ratio)| ratio.0).reduce(f64::min),
             score_usd: seat.cell.mean_score().map(|score| score.0),
             regions: &upstream.regions,
@@ -202,18 +185,6 @@ pub(super) fn fill_gauges(snapshot: &Snapshot, gauges: &Gauges, now: Timestamp) 
     }
     for (currency, rate) in &model.exchange {
         gauges.set_exchange(currency, Dollars(*rate));
-    }
-}
-
-fn show_price(gauges: &Gauges, upstream: &str, model: &str, price: &Price) {
-    let kinds = [
-        (PriceKind::Input, Some(price.input)),
-        (PriceKind::CachedInput, price.cached_input),
-        (PriceKind::Output, Some(price.output)),
-        (PriceKind::Reasoning, price.reasoning),
-    ];
-    for (kind, amount) in kinds.into_iter().filter_map(|(kind, amount)| Some((kind, amount?))) {
-        gauges.set_price(upstream, model, kind, amount);
     }
 }
 

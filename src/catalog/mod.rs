@@ -2,8 +2,8 @@
 //!
 //! This file holds texts only. They are read by the same reader as a user's configuration (`policy`), in the same
 //! form, so that whatever the catalogue can say a user can override field by field, and a mistake in it is reported
-//! with file, line and column like any other. Prices are list prices, dated row by row; where a real price depends on
-//! something that is not acted on yet, the dearest stands, since money must not be understated.
+//! with file, line and column like any other. Prices are list prices, dated row by row, with
+//! their tiers, their hours and how sure the source is of them.
 
 /// A provider of the catalogue: its name in configurations, and its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Entry {
 }
 
 /// Every provider, in the order in which they are tried and listed.
-pub const PROVIDERS: [Entry; 8] = [
+pub const PROVIDERS: [Entry; 19] = [
     Entry { name: "openai", text: include_str!("providers/openai.toml") },
     Entry { name: "zhipu", text: include_str!("providers/zhipu.toml") },
     Entry { name: "dashscope", text: include_str!("providers/dashscope.toml") },
@@ -24,6 +24,17 @@ pub const PROVIDERS: [Entry; 8] = [
     Entry { name: "zhinao", text: include_str!("providers/zhinao.toml") },
     Entry { name: "deepseek", text: include_str!("providers/deepseek.toml") },
     Entry { name: "moonshot", text: include_str!("providers/moonshot.toml") },
+    Entry { name: "volcengine", text: include_str!("providers/volcengine.toml") },
+    Entry { name: "minimax", text: include_str!("providers/minimax.toml") },
+    Entry { name: "hunyuan", text: include_str!("providers/hunyuan.toml") },
+    Entry { name: "siliconflow", text: include_str!("providers/siliconflow.toml") },
+    Entry { name: "stepfun", text: include_str!("providers/stepfun.toml") },
+    Entry { name: "groq", text: include_str!("providers/groq.toml") },
+    Entry { name: "mistral", text: include_str!("providers/mistral.toml") },
+    Entry { name: "xai", text: include_str!("providers/xai.toml") },
+    Entry { name: "together", text: include_str!("providers/together.toml") },
+    Entry { name: "fireworks", text: include_str!("providers/fireworks.toml") },
+    Entry { name: "cerebras", text: include_str!("providers/cerebras.toml") },
 ];
 
 /// The provider called `name`.

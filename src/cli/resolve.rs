@@ -8,11 +8,14 @@ use serde::Serialize;
 
 use crate::engine::Handicap;
 use crate::ids::EndpointIx;
-use crate::policy::model::{Candidate, Model, Route};
+use crate::policy::model::{Candidate, Model, PriceHours, Route};
 use crate::units::{PicoUsd, PricePerMtok, round_to_u64};
 
 /// The name that implied routes share.
 const UNLISTED: &str = "unlisted";
+
+/// The source of a price that the configuration says.
+const OWN_WORD: &str = "configuration";
 
 /// The whole of it.
 #[derive(Debug, Serialize)]
@@ -40,6 +43,13 @@ struct Listed {
     output: Option<String>,
     /// How many output tokens one second of waiting is worth; `None` where they are free or unpriced.
     second_in_output_tokens: Option<u64>,
+    /// Who says what it costs, as of when, and how sure that is.
+    price_source: Option<String>,
+    price_as_of: Option<String>,
+    price_confidence: Option<&'static str>,
+    /// `peak`, `off-peak`; nothing for a price without hours.
+    price_hours: Option<&'static str>,
+    price_changes_at: Option<String>,
     handicap: Option<String>,
 }
 
@@ -129,7 +139,8 @@ impl Listed {
     fn new(candidate: &Candidate, second: f64, model: &Model) -> Self {
         let endpoint = &model.endpoints[candidate.endpoint];
         let price = endpoint.price.as_deref();
-        let per_token = price.map(|price| price.output.as_dollars().0 / 1e6).filter(|dollars| *dollars > 0.0);
+        let origin = endpoint.price_origin.as_ref();
+        let per_token = price.map(|price| price.rates.output.as_dollars().0 / 1e6).filter(|dollars| *dollars > 0.0);
         let handicap = match candidate.handicap {
             Handicap::None => None,
             Handicap::Share(share) => Some(format!("{}%", share.0 * 100.0)),
@@ -137,9 +148,14 @@ impl Listed {
         };
         Self {
             endpoint: endpoint.id.to_string(),
-            input: price.map(|price| dollars(price.input)),
-            output: price.map(|price| dollars(price.output)),
+            input: price.map(|price| dollars(price.rates.input)),
+            output: price.map(|price| dollars(price.rates.output)),
             second_in_output_tokens: per_token.map(|dollars| round_to_u64(second / dollars)),
+            price_source: origin.map(|origin| origin.source.to_string()),
+            price_as_of: origin.and_then(|origin| origin.as_of).map(|as_of| as_of.to_string()),
+            price_confidence: origin.map(|origin| origin.confidence.label()),
+            price_hours: endpoint.price_hours.map(PriceHours::label),
+            price_changes_at: endpoint.price_changes_at.map(|change| change.to_string()),
             handicap,
         }
     }
@@ -149,7 +165,22 @@ impl Listed {
         let tokens = self.second_in_output_tokens.map_or_else(|| "-".to_owned(), |tokens| tokens.to_string());
         let handicap = self.handicap.as_ref().map_or_else(String::new, |one| format!("  (handicap {one})"));
         let (name, input, output) = (&self.endpoint, shown(&self.input), shown(&self.output));
-        line(text, &format!("    {name:width$}  {input:>10} {output:>10}  {tokens}{handicap}"));
+        let notes = self.price_notes();
+        line(text, &format!("    {name:width$}  {input:>10} {output:>10}  {tokens}{notes}{handicap}"));
+    }
+
+    /// `  peak until 2026-11-23T04:00:00Z; catalogue 2026-11-01, high`. The operator's own words need no source.
+    fn price_notes(&self) -> String {
+        let until = |change: &String| format!("until {change}");
+        let hours = [self.price_hours.map(str::to_owned), self.price_changes_at.as_ref().map(until)];
+        let hours = hours.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let foreign = self.price_source.as_deref().filter(|source| *source != OWN_WORD);
+        let source = foreign.map(|source| {
+            let as_of = self.price_as_of.as_deref().map(|as_of| format!(" {as_of}")).unwrap_or_default();
+            format!("{source}{as_of}, {}", self.price_confidence.unwrap_or_default())
+        });
+        let notes = Some(hours).filter(|hours| !hours.is_empty()).into_iter().chain(source).collect::<Vec<_>>();
+        if notes.is_empty() { String::new() } else { format!("  {}", notes.join("; ")) }
     }
 }
 

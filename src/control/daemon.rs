@@ -14,8 +14,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
-use super::reload::{Reloader, Source, Trigger, build, mention};
-use super::watch as files;
+use super::reload::{Reloader, Trigger, build, mention};
+use super::source::Source;
+use super::{prices, watch as files};
 use crate::admin;
 use crate::observe::{AccessLog as Log, AccessLogWriter, Metrics, MetricsError};
 use crate::policy::model::AccessLog;
@@ -80,7 +81,7 @@ pub struct Daemon {
 impl Daemon {
     /// Reads the configuration, binds the addresses and starts the threads.
     pub fn start(source: Source) -> Result<Self, StartError> {
-        let Loaded { model, diagnostics, files, .. } = source.load();
+        let (Loaded { model, diagnostics, files, .. }, texts) = source.load();
         let Some(model) = model else {
             return Err(StartError::Configuration { diagnostics: policy::render(&diagnostics) });
         };
@@ -98,6 +99,7 @@ impl Daemon {
         metrics.started_with(1);
         let shared = Arc::new(Shared::new(snapshot, metrics, log));
         let reloader = Arc::new(Reloader::new(Arc::clone(&shared), source, cells, files));
+        reloader.remember(texts);
         let (phase, _) = watch::channel(Phase::Running);
         let (working, busy) = mpsc::channel(1);
         let mut daemon =
@@ -136,6 +138,7 @@ impl Daemon {
                 for socket in sockets {
                     tokio::spawn(admin::serve(socket, plane.clone()));
                 }
+                tokio::spawn(prices::run(Arc::clone(&reloader)));
                 tokio::spawn(files::run(reloader));
                 // Outlives the workers, so that a drain can be watched.
                 if phase.wait_for(|phase| *phase == Phase::Stopped).await.is_err() {

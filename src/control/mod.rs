@@ -4,8 +4,11 @@
 //! one store. An invalid file leaves what runs as it is.
 
 mod daemon;
+mod prices;
 mod reload;
+mod source;
 mod watch;
 
 pub use daemon::{Daemon, StartError};
-pub use reload::{Outcome, Reloader, Source, Status, Trigger};
+pub use reload::{Outcome, Reloader, Status, Trigger};
+pub use source::Source;

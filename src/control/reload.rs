@@ -7,36 +7,13 @@ use std::time::SystemTime;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
+use super::source::{Source, Texts};
 use crate::observe::Metrics;
 use crate::policy::model::{Model, Openness, Server};
-use crate::policy::{self, Diagnostic, Loaded, Severity, Sources};
+use crate::policy::{self, Diagnostic, Loaded, Severity};
 use crate::proxy::worker::Shared;
 use crate::runtime;
 use crate::state::{BuildError, Cells, Snapshot};
-
-/// Looks up environment variables.
-pub(super) type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
-
-/// Where the configuration comes from.
-#[derive(Clone)]
-pub struct Source {
-    /// The file, or `None` for the embedded default.
-    pub path: Option<PathBuf>,
-    /// Where `env:` keys are looked up.
-    pub environment: Environment,
-}
-
-impl Source {
-    /// Reads and compiles everything.
-    pub fn load(&self) -> Loaded {
-        let read = |path: &std::path::Path| std::fs::read_to_string(path).map_err(|error| error.to_string());
-        let sources = Sources { env: &*self.environment, read: &read, now: runtime::wall_clock() };
-        match &self.path {
-            Some(path) => policy::load(path, &sources),
-            None => policy::load_default(&sources),
-        }
-    }
-}
 
 /// What asked for a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +22,8 @@ pub enum Trigger {
     Watch,
     /// A person or a tool: SIGHUP, `POST /v1/reload`.
     Request,
+    /// The clock: a price list has another price from now on.
+    Price,
 }
 
 /// What came of a reload.
@@ -56,6 +35,13 @@ pub enum Outcome {
         generation: u64,
         /// Settings that changed but need a restart.
         needs_restart: Vec<&'static str>,
+    },
+    /// The same files mean other prices at this hour: they are in force, under the number they had.
+    Repriced {
+        /// The number of the snapshot in force.
+        generation: u64,
+        /// How many endpoints have another price.
+        changed: usize,
     },
     /// The files say what is in force already.
     Unchanged {
@@ -89,6 +75,8 @@ pub struct Reloader {
     cells: Arc<Mutex<Cells>>,
     failure: ArcSwapOption<Status>,
     files: Mutex<Vec<PathBuf>>,
+    /// What is in force was made from these.
+    texts: Mutex<Texts>,
     turn: Mutex<()>,
 }
 
@@ -103,6 +91,7 @@ impl Reloader {
             cells,
             failure: ArcSwapOption::empty(),
             files: Mutex::new(files),
+            texts: Mutex::default(),
             turn: Mutex::new(()),
         }
     }
@@ -124,9 +113,16 @@ impl Reloader {
 
     /// Reads everything anew and puts it in force if it is valid and different.
     pub fn reload(&self, trigger: Trigger) -> Outcome {
+        match trigger {
+            Trigger::Watch | Trigger::Request => self.read_anew(trigger),
+            Trigger::Price => self.reprice(runtime::wall_clock()),
+        }
+    }
+
+    fn read_anew(&self, trigger: Trigger) -> Outcome {
         let _turn = self.turn.lock();
         let running = self.shared.snapshot();
-        let Loaded { model, diagnostics, files, .. } = self.source.load();
+        let (Loaded { model, diagnostics, files, .. }, texts) = self.source.load();
         *self.files.lock() = files;
         let Some(model) = model else { return self.reject(trigger, policy::render(&diagnostics)) };
         if model.fingerprint == running.model.fingerprint {
@@ -138,9 +134,49 @@ impl Reloader {
         let needs_restart = needs_restart(&self.started, &model.server);
         mention(&diagnostics);
         match build(model, running.generation + 1, &self.cells, &self.shared.metrics) {
-            Ok(snapshot) => self.commit(snapshot, needs_restart),
+            Ok(snapshot) => {
+                self.remember(texts);
+                self.commit(snapshot, needs_restart)
+            }
             Err(error) => self.reject(trigger, error.to_string()),
         }
+    }
+
+    /// Makes the snapshot in force anew with the prices of `now`, if one of them has changed since.
+    ///
+    /// From what was read before: a file that is being edited must not hold up the hour.
+    pub(super) fn reprice(&self, now: SystemTime) -> Outcome {
+        let _turn = self.turn.lock();
+        let running = self.shared.snapshot();
+        let generation = running.generation;
+        if running.model.next_price_change.is_none_or(|change| SystemTime::from(change) > now) {
+            return Outcome::Unchanged { generation };
+        }
+        let Loaded { model, diagnostics, .. } = self.source.recompile(&self.texts.lock(), now);
+        let built = model.ok_or_else(|| policy::render(&diagnostics)).and_then(|model| {
+            build(model, generation, &self.cells, &self.shared.metrics).map_err(|error| error.to_string())
+        });
+        let snapshot = match built {
+            Ok(snapshot) => snapshot,
+            Err(diagnostics) => {
+                tracing::error!(%diagnostics, "prices have changed and could not be put in force; the old ones stay");
+                return Outcome::Rejected { diagnostics };
+            }
+        };
+        let changed = repriced(&running.model, &snapshot.model);
+        self.shared.commit(Arc::new(snapshot));
+        tracing::info!(generation, changed, "prices changed by the hour or date of their price lists");
+        Outcome::Repriced { generation, changed }
+    }
+
+    /// What is in force was made from `texts`.
+    pub(super) fn remember(&self, texts: Texts) {
+        *self.texts.lock() = texts;
+    }
+
+    /// When the prices in force change next.
+    pub(super) fn next_price_change(&self) -> Option<jiff::Timestamp> {
+        self.shared.snapshot().model.next_price_change
     }
 
     /// What a whole file may say at a start, and what is far more likely half a file, or a mistake, while running. An
@@ -203,6 +239,11 @@ pub(super) fn mention(diagnostics: &[Diagnostic]) {
     for note in notes {
         tracing::info!(hint = note.hint, "{}", note.message);
     }
+}
+
+/// How many endpoints have another price. The same files have the same endpoints in the same order.
+fn repriced(old: &Model, new: &Model) -> usize {
+    old.endpoints.values().zip(new.endpoints.values()).filter(|(old, new)| old.price != new.price).count()
 }
 
 /// The snapshot of `model`.

@@ -44,6 +44,7 @@ pub(super) fn parse(json: &str) -> Option<Usage> {
     Some(Usage {
         input: Tokens(input),
         cached_input: Tokens(cached.unwrap_or(0)),
+        cache_write: Tokens::ZERO,
         output: Tokens(reported.completion_tokens.unwrap_or(0)),
         reasoning: Tokens(reported.completion_tokens_details.and_then(|d| d.reasoning_tokens).unwrap_or(0)),
     })
@@ -69,7 +70,7 @@ mod tests {
 
     fn usage(input: u64, cached_input: u64, output: u64, reasoning: u64) -> Usage {
         let [input, cached_input, output, reasoning] = [input, cached_input, output, reasoning].map(Tokens);
-        Usage { input, cached_input, output, reasoning }
+        Usage { input, cached_input, output, reasoning, ..Usage::default() }
     }
 
     #[test]

@@ -15,6 +15,20 @@ pub struct Request {
     pub mode: Mode,
     /// What the endpoint must be able to do.
     pub needs: Capabilities,
+    /// Whether the answer is to be thought about.
+    pub thinking: Thinking,
+}
+
+/// Whether a request asks for an answer that is thought about: it is longer, and with some models dearer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Thinking {
+    /// It does not say; models differ in what they do then.
+    #[default]
+    Unknown,
+    /// It asks for none.
+    Off,
+    /// It asks for it.
+    On,
 }
 
 /// How an answer is delivered.

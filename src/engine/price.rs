@@ -1,116 +1,182 @@
-//! A price is a function of the whole request: tiers reprice all of it, not the excess.
+//! A price is a function of the whole request: a tier reprices all of it, not the excess.
+//!
+//! Time is no argument here: what a price list says of hours and dates has been settled for the moment at which the
+//! snapshot was built (`policy::tariff`). Estimates are floats and compare; bills are integers and are exact.
 
+use super::features::Thinking;
 use crate::units::{Dollars, PicoUsd, PricePerMtok, Tokens, count_to_f64};
 
 /// What an endpoint charges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Price {
+    /// Per token, where no tier holds.
+    pub rates: Rates,
+    /// Per request, whatever tier holds.
+    pub request: PicoUsd,
+    /// In the order of the price list: the last whose conditions all hold reprices the whole request.
+    pub tiers: Vec<PriceTier>,
+}
+
+/// Prices per token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
     /// Per input token.
     pub input: PricePerMtok,
     /// Per input token that the provider's prompt cache served; `None`: as `input`.
     pub cached_input: Option<PricePerMtok>,
+    /// Per input token that was written to the provider's prompt cache; `None`: as `input`.
+    pub cache_write: Option<PricePerMtok>,
     /// Per output token.
     pub output: PricePerMtok,
-    /// Per reasoning token, where that differs from `output`.
+    /// Per reasoning token; `None`: as `output`.
     pub reasoning: Option<PricePerMtok>,
-    /// Per request.
-    pub request: PicoUsd,
-    /// By prompt length, ascending: the last whose bound the prompt exceeds reprices the whole request.
-    pub tiers: Vec<PriceTier>,
 }
 
-/// A price for long prompts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Other prices for some requests. A condition that is not set always holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PriceTier {
-    /// Applies to prompts longer than this.
-    pub above_input: Tokens,
-    /// Per input token.
-    pub input: PricePerMtok,
-    /// Per cached input token; `None`: as this tier's `input`.
-    pub cached_input: Option<PricePerMtok>,
-    /// Per output token.
-    pub output: PricePerMtok,
+    /// Holds for prompts longer than this.
+    pub above_input: Option<Tokens>,
+    /// Holds for answers of this length or longer: providers count "fewer than" and "from" here, unlike with prompts.
+    pub above_output: Option<Tokens>,
+    /// Holds for answers that were, or were not, thought about.
+    pub thinking: Option<Thought>,
+    /// Per token.
+    pub rates: Rates,
+}
+
+/// Whether an answer was thought about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thought {
+    /// It was: it used reasoning tokens.
+    Yes,
+    /// It was not.
+    No,
 }
 
 /// What an answer used, in one normal form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Prompt tokens, cached ones included.
+    /// Prompt tokens, cached ones and those written to the cache included.
     pub input: Tokens,
     /// Prompt tokens that the provider's cache served.
     pub cached_input: Tokens,
+    /// Prompt tokens that were written to the provider's cache; none of them is in `cached_input`.
+    pub cache_write: Tokens,
     /// Answer tokens, reasoning included.
     pub output: Tokens,
     /// Answer tokens spent on reasoning.
     pub reasoning: Tokens,
 }
 
-impl Price {
-    /// What `input` tokens, of which the provider's cache serves `cached`, and `output` tokens will cost, near enough to
-    /// compare: some digits are lost.
-    pub(super) fn estimate(&self, input: Tokens, cached: f64, output: f64) -> Dollars {
-        let tier = self.tiers.iter().rev().find(|tier| input > tier.above_input);
-        let (per_input, per_cached, per_output) = tier
-            .map_or((self.input, self.cached_input, self.output), |tier| (tier.input, tier.cached_input, tier.output));
-        let less =
-            count_to_f64(per_input.0) - per_cached.map_or(count_to_f64(per_input.0), |price| count_to_f64(price.0));
-        let tokens = input.as_f64() * count_to_f64(per_input.0) - cached * less + output * count_to_f64(per_output.0);
-        Dollars((tokens + count_to_f64(self.request.0)) * 1e-12)
+impl Rates {
+    /// These prices for input and output, and no others.
+    pub fn new(input: PricePerMtok, output: PricePerMtok) -> Self {
+        Self { input, output, ..Self::default() }
     }
 
-    /// What `usage` costs, exactly.
-    pub fn bill(&self, usage: &Usage) -> PicoUsd {
-        let tier = self.tiers.iter().rev().find(|tier| usage.input > tier.above_input);
-        let (input, cached, output) = tier
-            .map_or((self.input, self.cached_input, self.output), |tier| (tier.input, tier.cached_input, tier.output));
-        // A provider's own counts are not trusted to add up.
-        let cached_tokens = usage.cached_input.min(usage.input);
-        let reasoning_tokens = usage.reasoning.min(usage.output);
-        let reasoning = if tier.is_some() { output } else { self.reasoning.unwrap_or(output) };
-        self.request
-            + usage.input.saturating_sub(cached_tokens) * input
-            + cached_tokens * cached.unwrap_or(input)
-            + usage.output.saturating_sub(reasoning_tokens) * output
-            + reasoning_tokens * reasoning
+    /// The dearest that an input token can be, cached, written or neither.
+    pub fn dearest_input(&self) -> PricePerMtok {
+        self.input.max(self.cached_input.unwrap_or_default()).max(self.cache_write.unwrap_or_default())
+    }
+
+    /// The dearest that an output token can be, reasoning or not.
+    pub fn dearest_output(&self) -> PricePerMtok {
+        self.output.max(self.reasoning.unwrap_or_default())
+    }
+
+    fn per_output(&self, thinking: Thinking) -> PricePerMtok {
+        match thinking {
+            Thinking::Off => self.output,
+            Thinking::On | Thinking::Unknown => self.dearest_output(),
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl PriceTier {
+    fn holds(&self, input: Tokens, output: impl Fn(Tokens) -> bool, thought: Thought) -> bool {
+        self.above_input.is_none_or(|bound| input > bound)
+            && self.above_output.is_none_or(output)
+            && self.thinking.is_none_or(|wanted| wanted == thought)
+    }
+}
 
-    fn price() -> Price {
-        Price {
-            input: PricePerMtok(1_000_000),
-            cached_input: Some(PricePerMtok(100_000)),
-            output: PricePerMtok(4_000_000),
-            tiers: vec![PriceTier {
-                above_input: Tokens(1_000),
-                input: PricePerMtok(2_000_000),
-                cached_input: None,
-                output: PricePerMtok(8_000_000),
-            }],
-            ..Price::default()
+impl Price {
+    /// A price without tiers and fees.
+    pub fn new(input: PricePerMtok, output: PricePerMtok) -> Self {
+        Self { rates: Rates::new(input, output), ..Self::default() }
+    }
+
+    /// What a prompt, of which the provider has `cached` tokens already, and an answer of `output` tokens will cost, near
+    /// enough to compare: some digits are lost. Where it is not known whether the answer will be thought about, the
+    /// dearer reading; likewise every token of an answer that is thought about counts as the dearer kind.
+    pub(super) fn estimate(&self, prompt: Tokens, cached: f64, output: f64, thinking: Thinking) -> Dollars {
+        if self.tiers.is_empty() {
+            return self.estimate_at(&self.rates, prompt, cached, output, thinking);
+        }
+        let reading =
+            |thought| self.estimate_at(self.expected(prompt, output, thought), prompt, cached, output, thinking);
+        match thinking {
+            Thinking::On => reading(Thought::Yes),
+            Thinking::Off => reading(Thought::No),
+            Thinking::Unknown => {
+                let (yes, no) = (reading(Thought::Yes), reading(Thought::No));
+                if yes > no { yes } else { no }
+            }
         }
     }
 
-    #[test]
-    fn cached_tokens_are_billed_once_and_at_their_own_price() {
-        let usage = Usage { input: Tokens(1_000), cached_input: Tokens(400), output: Tokens(10), ..Usage::default() };
-        assert_eq!(price().bill(&usage), PicoUsd(600 * 1_000_000 + 400 * 100_000 + 10 * 4_000_000));
+    fn estimate_at(&self, rates: &Rates, prompt: Tokens, cached: f64, output: f64, thinking: Thinking) -> Dollars {
+        let prompt = prompt.as_f64();
+        let cached = cached.clamp(0.0, prompt);
+        let per_cached = rates.cached_input.unwrap_or(rates.input);
+        let tokens = (prompt - cached) * count_to_f64(rates.input.0)
+            + cached * count_to_f64(per_cached.0)
+            + output * count_to_f64(rates.per_output(thinking).0);
+        Dollars((tokens + count_to_f64(self.request.0)) * 1e-12)
     }
 
-    #[test]
-    fn a_tier_reprices_the_whole_request_from_the_first_token_above_its_bound() {
-        let at = Usage { input: Tokens(1_000), ..Usage::default() };
-        let above = Usage { input: Tokens(1_001), ..Usage::default() };
-        assert_eq!(price().bill(&at), PicoUsd(1_000 * 1_000_000));
-        assert_eq!(price().bill(&above), PicoUsd(1_001 * 2_000_000));
+    fn expected(&self, prompt: Tokens, output: f64, thought: Thought) -> &Rates {
+        self.in_force(prompt, |bound| output >= bound.as_f64(), thought)
     }
 
-    #[test]
-    fn more_cached_than_prompt_tokens_bill_no_more_than_the_prompt() {
-        let usage = Usage { input: Tokens(10), cached_input: Tokens(99), ..Usage::default() };
-        assert_eq!(price().bill(&usage), PicoUsd(10 * 100_000));
+    fn in_force(&self, input: Tokens, output: impl Fn(Tokens) -> bool + Copy, thought: Thought) -> &Rates {
+        let tier = self.tiers.iter().rev().find(|tier| tier.holds(input, output, thought));
+        tier.map_or(&self.rates, |tier| &tier.rates)
+    }
+
+    /// What `usage` costs, exactly. An answer was thought about if it used reasoning tokens.
+    pub fn bill(&self, usage: &Usage) -> PicoUsd {
+        self.bill_for(usage, if usage.reasoning > Tokens::ZERO { Thought::Yes } else { Thought::No })
+    }
+
+    /// What a `usage` costs that was guessed from an answer's text, in which reasoning cannot be told: as asked for, or
+    /// else the dearer reading.
+    pub fn bill_guessed(&self, usage: &Usage, thinking: Thinking) -> PicoUsd {
+        match thinking {
+            Thinking::On => self.bill_for(usage, Thought::Yes),
+            Thinking::Off => self.bill_for(usage, Thought::No),
+            Thinking::Unknown => self.bill_for(usage, Thought::Yes).max(self.bill_for(usage, Thought::No)),
+        }
+    }
+
+    fn bill_for(&self, usage: &Usage, thought: Thought) -> PicoUsd {
+        let rates = self.in_force(usage.input, |bound| usage.output >= bound, thought);
+        // A provider's own counts are not trusted to add up.
+        let cached = usage.cached_input.min(usage.input);
+        let uncached = usage.input.saturating_sub(cached);
+        let written = usage.cache_write.min(uncached);
+        let reasoning = usage.reasoning.min(usage.output);
+        self.request
+            + uncached.saturating_sub(written) * rates.input
+            + cached * rates.cached_input.unwrap_or(rates.input)
+            + written * rates.cache_write.unwrap_or(rates.input)
+            + usage.output.saturating_sub(reasoning) * rates.output
+            + reasoning * rates.reasoning.unwrap_or(rates.output)
+    }
+
+    /// Every set of prices that may hold: the usual one first, then each tier's.
+    pub fn all_rates(&self) -> impl Iterator<Item = &Rates> {
+        std::iter::once(&self.rates).chain(self.tiers.iter().map(|tier| &tier.rates))
     }
 }

@@ -3,7 +3,7 @@
 //! Everything is money, so terms add, and another candidate never changes the order of two others, as normalised
 //! scores would let it. A term is never negative. The same struct that decides is the one that is logged.
 
-use super::features::{Handicap, Mode, Objective, Request};
+use super::features::{Handicap, Mode, Objective, Request, Thinking};
 use super::latency::LatencyReading;
 use super::plan::{Candidate, View};
 use crate::units::{Dollars, Tokens};
@@ -160,7 +160,7 @@ impl Forecast {
         let mean = if request.mode == Mode::Stream { first_token } else { whole };
         let log_spread = if latency.weight > 0.0 { latency.log_spread } else { pool.log_spread.newcomer };
         let target = Target::new(pool.target, mean, log_spread);
-        let list = bill(candidate, request.prompt, cached, output);
+        let list = bill(candidate, request.prompt, cached, output, request.thinking);
         let tokens = request.prompt.as_f64() + output;
         let (usd, worth) = match candidate.free {
             // What is free here may be worth more elsewhere or later; at most what is paid without it.
@@ -172,8 +172,8 @@ impl Forecast {
             usd,
             latency: objective.value_of_second * (whole * crowding),
             late: objective.late_cost * (late * crowding.min(MAX_LATE_TOLL)),
-            risk: risk(candidate, objective, request.prompt, &target, late),
-            future: future(candidate, view, tokens),
+            risk: risk(candidate, objective, request, &target, late),
+            future: future(candidate, view, tokens, request.thinking),
             shadow: worth + candidate.toll.of(tokens),
             handicap: match candidate.handicap {
                 Handicap::None => Dollars::default(),
@@ -285,31 +285,34 @@ fn first_token(latency: &LatencyReading, in_flight: f64, prompt: f64, pool: &Poo
 }
 
 /// An unknown price cannot be summed; the order of candidates accounts for it.
-fn bill(candidate: &Candidate<'_>, prompt: Tokens, cached: f64, output: f64) -> Dollars {
-    candidate.price.map_or(Dollars(0.0), |price| price.estimate(prompt, cached, output))
+fn bill(candidate: &Candidate<'_>, prompt: Tokens, cached: f64, output: f64, thinking: Thinking) -> Dollars {
+    candidate.price.map_or(Dollars(0.0), |price| price.estimate(prompt, cached, output, thinking))
 }
 
 /// What the turns to come will pay for reading this one again, where they follow it: mostly the cache's price where there
 /// is one that works. It keeps a conversation from beginning at an endpoint that is a little cheaper once and dear in
 /// the long run.
-fn future(candidate: &Candidate<'_>, view: &View<'_>, tokens: f64) -> Dollars {
+fn future(candidate: &Candidate<'_>, view: &View<'_>, tokens: f64, thinking: Thinking) -> Dollars {
     let follow_up = view.route.follow_up;
     if follow_up <= 0.0 {
         return Dollars(0.0);
     }
     let turns = (follow_up / (1.0 - follow_up).max(0.1)).min(MOST_TURNS);
     let read = Tokens::from_estimate(tokens);
-    bill(candidate, read, candidate.cache_hit * tokens, 0.0) * (FORESIGHT * turns)
+    bill(candidate, read, candidate.cache_hit * tokens, 0.0, thinking) * (FORESIGHT * turns)
 }
 
 /// Odds times the cost of failing: with failover, trying in the order of cost per chance of success is best.
-fn risk(candidate: &Candidate<'_>, objective: &Objective, prompt: Tokens, target: &Target, late: f64) -> Dollars {
+fn risk(candidate: &Candidate<'_>, objective: &Objective, request: &Request, target: &Target, late: f64) -> Dollars {
     let outcome = &candidate.health.reliability;
     let success = outcome.success.clamp(1e-3, MOST_SURE);
     let odds = (1.0 - success) / success;
     let later = (target.late_after_losing(outcome.failure_time) - late).max(0.0);
-    let billed =
-        if outcome.billed > 0.0 { bill(candidate, prompt, 0.0, 0.0) * outcome.billed } else { Dollars::default() };
+    let billed = if outcome.billed > 0.0 {
+        bill(candidate, request.prompt, 0.0, 0.0, request.thinking) * outcome.billed
+    } else {
+        Dollars::default()
+    };
     let failing = objective.value_of_second * outcome.failure_time
         + objective.late_cost * later
         + billed

@@ -93,6 +93,8 @@ label_sets! {
         Input = "input",
         /// Input tokens that the provider's prompt cache served.
         CachedInput = "cached_input",
+        /// Input tokens that were written to the provider's prompt cache.
+        CacheWrite = "cache_write",
         /// Output tokens.
         Output = "output",
         /// Output tokens spent on reasoning.

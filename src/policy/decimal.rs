@@ -62,7 +62,7 @@ impl Decimal {
     }
 }
 
-/// An amount of 36 digits at most, before it is rounded.
+/// An exact product, before it is rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Product {
     digits: u128,
@@ -70,6 +70,14 @@ pub(crate) struct Product {
 }
 
 impl Product {
+    /// The exact product; `None` if it has more digits than can be kept.
+    pub(crate) const fn times(self, other: Decimal) -> Option<Self> {
+        match self.digits.checked_mul(other.digits) {
+            Some(digits) => Some(Self { digits, places: self.places + other.places }),
+            None => None,
+        }
+    }
+
     /// The value in units of 10^-`places`, rounded half to even; `None` if it does not fit.
     pub(crate) fn in_units_of(self, places: u32) -> Option<u64> {
         if places <= self.places {

@@ -14,7 +14,7 @@ pub struct Sources<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// A file's text, or why it cannot be read.
     pub read: &'a dyn Fn(&Path) -> Result<String, String>,
-    /// The wall clock, to say when an exchange rate is stale.
+    /// The wall clock: prices depend on it, and exchange rates grow old by it.
     pub now: SystemTime,
 }
 
@@ -63,10 +63,14 @@ impl<'a> Inputs<'a> {
         (self.sources.env)(name)
     }
 
+    /// Now. A clock that is out of all range shows the beginning of its count.
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::try_from(self.sources.now).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+
     /// Today, in UTC.
-    pub(crate) fn today(&self) -> Option<jiff::civil::Date> {
-        let now = jiff::Timestamp::try_from(self.sources.now).ok()?;
-        Some(now.to_zoned(jiff::tz::TimeZone::UTC).date())
+    pub(crate) fn today(&self) -> jiff::civil::Date {
+        jiff::tz::TimeZone::UTC.to_datetime(self.now()).date()
     }
 
     /// Every file that was asked for.

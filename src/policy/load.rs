@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::catalog;
 
 use super::builtin::{self, BUILTIN};
-use super::compile::{Context, Providers, compile};
+use super::compile::{Calendars, Context, Providers, compile};
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::fields::Document;
 use super::inputs::{Inputs, Sources};
@@ -141,7 +141,9 @@ impl<'a> Loading<'a> {
         // Names that stand in a file without valid syntax are unknown, not missing.
         let policy = policy.filter(|_| document.syntax == Syntax::Whole)?;
         let providers = Providers::new(&self.report);
-        let context = Context { report: &self.report, inputs: &self.inputs, folder, providers: &providers };
+        let calendars = Calendars::new(&config.calendars);
+        let (report, inputs) = (&self.report, &self.inputs);
+        let context = Context { report, inputs, folder, calendars: &calendars, providers: &providers };
         compile(&config, &policy, &source, &context)
     }
 

@@ -6,22 +6,24 @@
 
 mod builtin;
 mod compile;
-mod decimal;
+pub(crate) mod decimal;
 mod diagnostic;
 mod fields;
 mod glob;
 mod inputs;
 mod load;
 pub mod model;
-mod money;
+pub(crate) mod money;
 mod nearest;
 mod quantity;
 mod raw;
 mod read;
 mod secrecy;
 mod source;
+pub(crate) mod tariff;
 #[cfg(test)]
 mod tests;
+pub(crate) mod window;
 
 pub use builtin::{BUILTIN, Builtin, find as builtin};
 pub use diagnostic::{Diagnostic, Location, Severity, render};

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use super::tariff::{Confidence, PriceOrigin};
 use crate::engine::{Capabilities, Handicap, Limits, Mode, Objective, Price, RetryPolicy};
 use crate::ids::{EndpointId, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx, UpstreamIx};
 use crate::units::{PricePerMtok, Tokens};
@@ -36,6 +37,8 @@ pub struct Model {
     pub policy_source: String,
     /// Dollars per unit of each known currency, for the metric.
     pub exchange: Vec<(String, f64)>,
+    /// The earliest moment at which the price of any endpoint changes: then this model is out of date.
+    pub next_price_change: Option<jiff::Timestamp>,
     /// The files that were read, to be watched for changes.
     pub files: Vec<std::path::PathBuf>,
     /// A fingerprint of everything read: the same content gives the same text.
@@ -168,8 +171,14 @@ pub struct Endpoint {
     pub key: KeyIx,
     /// The model's name as it is sent.
     pub model: Arc<str>,
-    /// What it costs; `None` when unknown.
+    /// What it costs as of the moment of the compilation; `None` when unknown.
     pub price: Option<Arc<Price>>,
+    /// Who says so; `None` when unknown.
+    pub price_origin: Option<PriceOrigin>,
+    /// Whether its price is another one now because of the hour; `None` for a price without hours.
+    pub price_hours: Option<PriceHours>,
+    /// When the price changes next, if that is known.
+    pub price_changes_at: Option<jiff::Timestamp>,
     /// The prompt and answer together, in tokens, if known.
     pub context: Option<Tokens>,
     /// The longest answer, in tokens, if known.
@@ -178,6 +187,28 @@ pub struct Endpoint {
     pub capabilities: Capabilities,
     /// What the provider allows this model through this key.
     pub limits: Limits,
+}
+
+/// What the hours of a price list mean at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PriceHours {
+    /// Between dearer and cheaper hours.
+    Usual,
+    /// It is dearer than at other hours.
+    Peak,
+    /// It is cheaper than at other hours.
+    OffPeak,
+}
+
+impl PriceHours {
+    /// As people say it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Usual => "usual price",
+            Self::Peak => "peak",
+            Self::OffPeak => "off-peak",
+        }
+    }
 }
 
 /// How a set of model names is served.

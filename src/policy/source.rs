@@ -79,13 +79,6 @@ pub(crate) struct At<T> {
     pub(crate) place: Place,
 }
 
-impl<T> At<T> {
-    /// The same place with another value.
-    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> At<U> {
-        At { value: change(self.value), place: self.place }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

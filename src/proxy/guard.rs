@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{Entry, Event, Failure, LengthClass, Mode, Price, Request, Usage};
+use crate::engine::{Entry, Event, Failure, LengthClass, Mode, Price, Request, Thinking, Usage};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::{AttemptResult, Waste};
 use crate::runtime;
@@ -63,6 +63,7 @@ pub(super) struct Guard {
     mode: Mode,
     prompt: Tokens,
     class: LengthClass,
+    thinking: Thinking,
     sent_at: Timestamp,
     in_flight_at_send: u32,
     exploration: Dollars,
@@ -82,10 +83,10 @@ impl Guard {
     /// Sets quota aside for a call of `entry` and counts it as in flight; `None` if another request took the place
     /// since the decision.
     pub(super) fn admit(snapshot: &Arc<Snapshot>, route: RouteIx, entry: &Entry, request: &Request) -> Option<Self> {
-        let Request { mode, prompt, .. } = *request;
+        let Request { mode, prompt, thinking, .. } = *request;
         let now = runtime::now();
         let seat = &snapshot.seats[entry.endpoint];
-        let tokens = prompt + entry.expected_output;
+        let tokens = request.prompt + entry.expected_output;
         let key = seat.key.admit(tokens, now)?;
         let Some((endpoint, in_flight_at_send)) = seat.cell.admit(entry.admission, mode, tokens, now) else {
             seat.key.give_back(key, now);
@@ -98,6 +99,7 @@ impl Guard {
             mode,
             prompt,
             class: LengthClass::of(request),
+            thinking,
             sent_at: now,
             in_flight_at_send,
             exploration: entry.exploration,
@@ -211,7 +213,10 @@ impl Guard {
         if !may_be_billed(end) {
             return free;
         }
-        let bill = self.price().map(|price| price.bill(&usage));
+        let bill = self.price().map(|price| match self.basis() {
+            Basis::Reported => price.bill(&usage),
+            Basis::Estimated => price.bill_guessed(&usage, self.thinking),
+        });
         let amount = bill.map_or(Dollars(0.0), PicoUsd::as_dollars);
         self.snapshot.routes[self.route].with(|route| route.spent(amount, self.exploration, now));
         if end == End::Answered

@@ -17,7 +17,7 @@ use super::relay::ReplyBody;
 use super::reply::Refusal;
 use super::worker::Worker;
 use crate::dialect::{Head, InjectUsage, Kind, UsageWish, read_head};
-use crate::engine::{self, Mode};
+use crate::engine::{self, Mode, Thinking};
 use crate::ids::RouteIx;
 
 /// What a path of the API is for.
@@ -110,7 +110,13 @@ fn engine_request(kind: Kind, head: &Head<'_>) -> engine::Request {
         (Kind::Chat | Kind::Completion, true) => Mode::Stream,
         (Kind::Chat | Kind::Completion, false) => Mode::Plain,
     };
-    engine::Request { prompt: head.prompt_estimate, max_output: head.max_output, mode, needs: head.needs }
+    engine::Request {
+        prompt: head.prompt_estimate,
+        max_output: head.max_output,
+        mode,
+        needs: head.needs,
+        thinking: Thinking::Unknown,
+    }
 }
 
 fn list(mut exchange: Exchange, headers: &HeaderMap, api: Api<'_>) -> Response<ReplyBody> {

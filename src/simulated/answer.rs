@@ -54,7 +54,7 @@ impl Answer {
 
     /// What is billed for the whole answer.
     pub fn usage(&self) -> Usage {
-        Usage { input: self.prompt, cached_input: self.cached, output: self.output, reasoning: Tokens::ZERO }
+        Usage { input: self.prompt, cached_input: self.cached, output: self.output, ..Usage::default() }
     }
 
     /// What is billed when the answer stops after `sent` tokens. The prompt is billed with the first token: a request

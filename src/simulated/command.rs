@@ -76,11 +76,7 @@ pub async fn run_command(args: MockArgs, out: &mut impl Write) -> io::Result<()>
 impl MockArgs {
     fn into_profile(self) -> Profile {
         let micro_dollars = |dollars: f64| PricePerMtok(round_to_u64(dollars * 1e6));
-        let price = Price {
-            input: micro_dollars(self.input_price),
-            output: micro_dollars(self.output_price),
-            ..Price::default()
-        };
+        let price = Price::new(micro_dollars(self.input_price), micro_dollars(self.output_price));
         let profile = Profile {
             name: self.name,
             first_token: Lognormal { median: self.first_token, sigma: self.spread },

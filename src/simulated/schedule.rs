@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_latest_price_change_that_has_come_holds() {
-        let priced = |dollars: u64| Price { input: PricePerMtok(dollars * 1_000_000), ..Price::default() };
+        let priced = |dollars: u64| Price::new(PricePerMtok(dollars * 1_000_000), PricePerMtok(0));
         let change = |secs, dollars| PriceChange { at: secs * SECOND, model: "m".to_owned(), price: priced(dollars) };
         let schedule = Schedule { prices: vec![change(1, 5), change(3, 2)], ..Schedule::default() };
         assert_eq!(schedule.price("m", Duration::ZERO), None);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use faregate::engine::{
     Candidate, Capabilities, Demand, EndpointState, Event, Failure, Free, Grant, Handicap, Ledger, LengthClass, Limits,
-    Mode, Objective, Price, Request, Reservation, Resource, RetryPolicy, RouteState, Sample, Sampler, Tick, Toll, Unit,
-    Usage, View, decide,
+    Mode, Objective, Price, Rates, Request, Reservation, Resource, RetryPolicy, RouteState, Sample, Sampler, Thinking,
+    Tick, Toll, Unit, Usage, View, decide,
 };
 use faregate::ids::{EndpointIx, Position as _};
 use faregate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -14,7 +14,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use super::run::{Buyer, Choice, Ending, PATIENCE, Trouble};
-use super::world::{Order, Rates, World};
+use super::world::{self, Order, World};
 
 struct Seat {
     state: EndpointState,
@@ -60,14 +60,13 @@ fn at(seconds: f64) -> Timestamp {
     Timestamp::START + Duration::from_secs_f64(seconds.max(0.0))
 }
 
-fn price(rates: Rates) -> Price {
+fn price(rates: world::Rates) -> Price {
     let per_million = |dollars: f64| PricePerMtok((dollars * 1e6).round() as u64);
-    Price {
-        input: per_million(rates.input),
+    let rates = Rates {
         cached_input: Some(per_million(rates.cached)),
-        output: per_million(rates.output),
-        ..Price::default()
-    }
+        ..Rates::new(per_million(rates.input), per_million(rates.output))
+    };
+    Price { rates, ..Price::default() }
 }
 
 fn tokens(count: f64) -> Tokens {
@@ -184,6 +183,7 @@ impl Ours {
             max_output: order.max_output.map(tokens),
             mode: Mode::Stream,
             needs: Capabilities::NONE,
+            thinking: Thinking::Unknown,
         }
     }
 }

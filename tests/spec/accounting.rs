@@ -10,7 +10,7 @@ use faregate::units::{PricePerMtok, Tokens};
 use crate::rig::{Rig, post, provider, serving, streamed, upstream};
 
 fn priced() -> Arc<Provider> {
-    let price = Price { input: PricePerMtok(1_000_000), output: PricePerMtok(2_000_000), ..Price::default() };
+    let price = Price::new(PricePerMtok(1_000_000), PricePerMtok(2_000_000));
     let profile = Profile {
         first_token: Lognormal::fixed(Duration::from_millis(100)),
         time_per_token: Duration::from_millis(20),

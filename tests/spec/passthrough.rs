@@ -234,7 +234,7 @@ async fn http_2_clients_are_served_side_by_side_on_one_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_paid_for_is_what_the_provider_bills() {
-    let price = Price { input: PricePerMtok(1_000_000), output: PricePerMtok(2_000_000), ..Price::default() };
+    let price = Price::new(PricePerMtok(1_000_000), PricePerMtok(2_000_000));
     let One { rig, up } = with(Profile::named("up").with_model("m", price));
     for _ in 0..3 {
         rig.chat("fast").await;

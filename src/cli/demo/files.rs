@@ -87,8 +87,8 @@ pub(super) fn configuration(market: &Market, addresses: &[SocketAddr], elapsed: 
             format!("[upstreams.{name}.models.\"{}\"]", offer.model()),
             format!(
                 "price = {{ input = \"{} USD\", output = \"{} USD\" }}",
-                price.input.as_dollars().0,
-                price.output.as_dollars().0
+                price.rates.input.as_dollars().0,
+                price.rates.output.as_dollars().0
             ),
         ];
         let lines = upstream.iter().filter(|line| *line != "limits = {  }");

@@ -130,7 +130,7 @@ fn offer(
 /// Dollars per million tokens, to the cent.
 fn price(input: f64, output: f64) -> Price {
     let listed = |dollars: f64| PricePerMtok(crate::units::round_to_u64(dollars * 1e6));
-    Price { input: listed(input), output: listed(output), ..Price::default() }
+    Price::new(listed(input), listed(output))
 }
 
 #[cfg(test)]
@@ -154,8 +154,11 @@ mod tests {
         let market = Market::over(LENGTH);
         let announced = market.turns.iter().find(|turn| turn.kind == TurnKind::PriceCut).unwrap().at;
         let metro = &market.offers[1];
-        assert_eq!(metro.price(announced).input, PricePerMtok(200_000));
-        assert_eq!(metro.price(announced.checked_sub(Duration::from_millis(1)).unwrap()).input, PricePerMtok(600_000));
+        assert_eq!(metro.price(announced).rates.input, PricePerMtok(200_000));
+        assert_eq!(
+            metro.price(announced.checked_sub(Duration::from_millis(1)).unwrap()).rates.input,
+            PricePerMtok(600_000)
+        );
     }
 
     #[test]

@@ -129,7 +129,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn offer(profile: Profile) -> Offer {
-        let price = crate::engine::Price { output: PricePerMtok(1_000_000), ..Default::default() };
+        let price = crate::engine::Price::new(PricePerMtok(0), PricePerMtok(1_000_000));
         Offer { profile: profile.with_model("m", price), schedule: Schedule::default(), region: "us" }
     }
 

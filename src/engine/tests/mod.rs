@@ -2,6 +2,7 @@
 
 mod decisions;
 mod market;
+mod prices;
 mod properties;
 
 use std::time::Duration;
@@ -11,7 +12,7 @@ use rand::rngs::StdRng;
 
 use super::{
     Candidate, Capabilities, EndpointState, Event, Handicap, Ledger, LengthClass, Limits, Mode, Objective, Plan, Price,
-    Request, RetryPolicy, RouteReading, RouteState, Toll, Usage, View, decide,
+    Request, RetryPolicy, RouteReading, RouteState, Thinking, Toll, Usage, View, decide,
 };
 use crate::ids::{EndpointIx, Position as _};
 use crate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -36,13 +37,19 @@ pub(super) fn objective() -> Objective {
 }
 
 pub(super) fn request(prompt: u64) -> Request {
-    Request { prompt: Tokens(prompt), max_output: None, mode: Mode::Stream, needs: Capabilities::NONE }
+    Request {
+        prompt: Tokens(prompt),
+        max_output: None,
+        mode: Mode::Stream,
+        needs: Capabilities::NONE,
+        thinking: Thinking::Unknown,
+    }
 }
 
 /// Dollars per million tokens, in and out.
 pub(super) fn price(input: f64, output: f64) -> Price {
     let per_million = |dollars: f64| PricePerMtok(crate::units::round_to_u64(dollars * 1e6));
-    Price { input: per_million(input), output: per_million(output), ..Price::default() }
+    Price::new(per_million(input), per_million(output))
 }
 
 /// An endpoint that has answered `answers` streams, each with this first-token time.

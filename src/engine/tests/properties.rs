@@ -74,7 +74,7 @@ proptest! {
         let mut cheaper = benches;
         let old = cheaper[pick].price.clone().unwrap();
         let less = |price: PricePerMtok| PricePerMtok(crate::units::round_to_u64(crate::units::count_to_f64(price.0) * cut));
-        cheaper[pick].price = Some(Price { input: less(old.input), output: less(old.output), ..old });
+        cheaper[pick].price = Some(Price::new(less(old.rates.input), less(old.rates.output)));
         prop_assert!(rank(&cheaper) <= before);
     }
 

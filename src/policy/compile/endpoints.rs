@@ -18,7 +18,9 @@ use crate::policy::raw::upstreams::Upstream as RawUpstream;
 use crate::policy::raw::url::is_loopback;
 
 use super::exchange::Exchange;
+use super::listing::models_of;
 use super::providers;
+use super::tariff::Said;
 use super::{Context, price, secrets};
 
 /// The compiled tables, and what is known about names that did not compile.
@@ -63,7 +65,7 @@ pub(super) fn compile(upstreams: &[RawUpstream], exchange: &Exchange, context: &
 }
 
 /// What the catalogue has to say about an upstream.
-enum Origin {
+pub(super) enum Origin {
     /// Nothing: a server of one's own.
     Own,
     /// One of a provider's hosts, by its place in the list.
@@ -97,7 +99,7 @@ impl Origin {
         Some(Self::Listed(provider, host))
     }
 
-    fn host(&self) -> Option<&Host> {
+    pub(super) fn host(&self) -> Option<&Host> {
         match self {
             Self::Own => None,
             Self::Listed(provider, index) => provider.hosts.get(*index),
@@ -111,9 +113,9 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
     let listed_regions = origin.host().filter(|_| own_url.is_none()).map(|host| host.processes_in.clone());
     let Some(base_url) = own_url.or_else(|| origin.host().map(|host| host.base_url.clone())) else {
         tables.broken.insert(raw.name.value.clone());
-        for (own, listed) in models_of(raw, origin) {
+        for listing in models_of(raw, origin, context) {
             // For its complaints: all mistakes come at once.
-            price::compile(own, listed, exchange, context);
+            price::compile(listing.said(raw), exchange, context);
         }
         return;
     };
@@ -128,14 +130,14 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
     if keys.len() < raw.keys.as_ref().map_or(1, Vec::len) {
         tables.broken.insert(raw.name.value.clone());
     }
-    let models = models_of(raw, origin);
+    let models = models_of(raw, origin, context);
     if models.is_empty() && raw.spoiled == Spoiled::No {
         let hint = format!("list them: [upstreams.{}.models.\"name\"]", raw.name.value);
         let message = format!("`{}` has no models, so nothing can be sent to it", raw.name.value);
         context.report.push(Diagnostic::warning(&raw.name.place, message).hint(hint));
     }
-    for (own, listed) in models {
-        add_model(own, listed, upstream, &keys, tables, exchange, context);
+    for listing in &models {
+        add_model(listing.said(raw), upstream, &keys, tables, exchange, context);
     }
     note_absent(raw, origin, upstream, tables);
 }
@@ -229,27 +231,18 @@ fn key_name(key: &RawKey, of: usize, taken: &mut HashSet<String>, context: &Cont
     Some(name.into())
 }
 
-/// Every model of an upstream: what the user says of it, and what the catalogue does.
-fn models_of<'m>(raw: &'m RawUpstream, origin: &'m Origin) -> Vec<(Option<&'m RawModel>, Option<&'m RawModel>)> {
-    let listed = origin.host().map_or(&[][..], |host| host.models.as_slice());
-    let find = |models: &'m [RawModel], name: &str| models.iter().find(|model| model.name.value == name);
-    let known = listed.iter().map(|model| (find(&raw.models, &model.name.value), Some(model)));
-    let extra = raw.models.iter().filter(|model| find(listed, &model.name.value).is_none());
-    known.chain(extra.map(|model| (Some(model), None))).collect()
-}
-
 fn add_model(
-    own: Option<&RawModel>,
-    listed: Option<&RawModel>,
+    said: Said<'_>,
     upstream: UpstreamIx,
     keys: &[Access],
     tables: &mut Tables,
     exchange: &Exchange,
     context: &Context<'_>,
 ) {
-    let Some(named) = own.or(listed) else { return };
+    let Some(named) = said.own.or(said.listed) else { return };
     let (name, upstream_name) = (named.name.value.as_str(), Arc::clone(&tables.upstreams[upstream].name));
-    let price = price::compile(own, listed, exchange, context);
+    let pricing = price::compile(said, exchange, context);
+    let (own, listed) = (said.own, said.listed);
     let model: Arc<str> = name.into();
     let allowed =
         |access: &&Access| access.models.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob.matches(name)));
@@ -262,7 +255,10 @@ fn add_model(
             upstream,
             key: access.key,
             model: Arc::clone(&model),
-            price: price.clone(),
+            price: pricing.price.clone(),
+            price_origin: pricing.origin.clone(),
+            price_hours: pricing.hours,
+            price_changes_at: pricing.changes_at,
             context: either(own, listed, |model| model.context),
             max_output: either(own, listed, |model| model.max_output),
             capabilities: either(own, listed, |model| model.capabilities).unwrap_or(Capabilities::NONE),

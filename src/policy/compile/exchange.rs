@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
-use crate::policy::decimal::Decimal;
+use crate::policy::decimal::{Decimal, Product};
 use crate::policy::diagnostic::{Diagnostic, Severity};
 use crate::policy::money::Money;
 use crate::policy::raw::config::Rate as RawRate;
@@ -22,6 +22,42 @@ const BUILT_IN: [(&str, &str, (i16, i8, i8)); 1] = [("CNY", "0.1395", (2026, 11,
 
 /// A rate older than this is used with a warning.
 const STALE_AFTER_DAYS: i32 = 60;
+
+/// In what an amount is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// A list price: millionths of a dollar per million tokens.
+    PerMtok,
+    /// An amount that is billed: pico-dollars.
+    Amount,
+}
+
+impl Unit {
+    const fn places(self) -> u32 {
+        match self {
+            Self::PerMtok => 6,
+            Self::Amount => 12,
+        }
+    }
+
+    const fn smallest(self) -> &'static str {
+        match self {
+            Self::PerMtok => "a millionth of a dollar per million tokens",
+            Self::Amount => "10^-12 dollars",
+        }
+    }
+}
+
+/// Why an amount does not become dollars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The currency has no rate.
+    NoRate,
+    /// It does not fit.
+    TooLarge,
+    /// It would round to nothing, and nothing means free.
+    TooSmall,
+}
 
 struct Rate {
     usd: Decimal,
@@ -45,7 +81,7 @@ impl Exchange {
             }
         }
         for rate in configured {
-            let future = context.inputs.today().is_some_and(|today| rate.as_of.value > today);
+            let future = rate.as_of.value > context.inputs.today();
             if future {
                 context.report.push(Diagnostic::warning(&rate.as_of.place, "this date is in the future"));
             }
@@ -57,14 +93,12 @@ impl Exchange {
 
     /// A list price.
     pub(super) fn price(&self, amount: &At<Money>, context: &Context<'_>) -> Option<PricePerMtok> {
-        const MICRO: u32 = 6;
-        self.convert(amount, MICRO, "a millionth of a dollar per million tokens", context).map(PricePerMtok)
+        self.converted(amount, Unit::PerMtok, context).map(PricePerMtok)
     }
 
     /// An amount that may be billed.
     pub(super) fn amount(&self, amount: &At<Money>, context: &Context<'_>) -> Option<PicoUsd> {
-        const PICO: u32 = 12;
-        self.convert(amount, PICO, "10^-12 dollars", context).map(PicoUsd)
+        self.converted(amount, Unit::Amount, context).map(PicoUsd)
     }
 
     /// An amount that only weighs in scores.
@@ -72,40 +106,41 @@ impl Exchange {
         self.amount(amount, context).map(PicoUsd::as_dollars)
     }
 
-    fn convert(&self, amount: &At<Money>, places: u32, unit: &str, context: &Context<'_>) -> Option<u64> {
-        let Money { amount: number, currency } = &amount.value;
-        let product = number.times(self.rate(currency, &amount.place, context)?);
-        let Some(units) = product.in_units_of(places) else {
-            context.report.push(Diagnostic::error(&amount.place, "this amount is too large"));
-            return None;
-        };
-        if units == 0 && !number.is_zero() {
-            let message = format!("this amount is less than {unit}: it would round to nothing and count as free");
-            context.report.push(Diagnostic::error(&amount.place, message));
-            return None;
-        }
-        Some(units)
+    fn converted(&self, amount: &At<Money>, unit: Unit, context: &Context<'_>) -> Option<u64> {
+        let converted = self.convert(&amount.value, unit, [Decimal::ONE; 2]);
+        converted.map_err(|fault| report(fault, amount, unit, context)).ok()
     }
 
-    fn rate(&self, currency: &str, place: &Place, context: &Context<'_>) -> Option<Decimal> {
-        if currency == "USD" {
-            return Some(Decimal::ONE);
+    /// Reports what is wrong with an amount under any of the `factors` that it may be multiplied with.
+    pub(super) fn check(&self, amount: &At<Money>, unit: Unit, factors: &[[Decimal; 2]], context: &Context<'_>) {
+        let fault = factors.iter().find_map(|factors| self.convert(&amount.value, unit, *factors).err());
+        if let Some(fault) = fault {
+            report(fault, amount, unit, context);
         }
-        let Some(rate) = self.rates.get(currency) else {
-            let hint = format!(
-                "add what one {currency} buys to the configuration: [exchange] {currency} = {{ usd = \"…\", as_of = \"…\" }}"
-            );
-            let message = format!("no exchange rate is known for `{currency}`");
-            context.report.push(Diagnostic::error(place, message).hint(hint));
-            return None;
-        };
+    }
+
+    /// An amount in whole units, multiplied exactly and rounded once.
+    pub(super) fn convert(&self, amount: &Money, unit: Unit, factors: [Decimal; 2]) -> Result<u64, Fault> {
+        let rate = self.rate(&amount.currency)?;
+        let product = factors.into_iter().try_fold(amount.amount.times(rate), Product::times);
+        match product.and_then(|product| product.in_units_of(unit.places())).ok_or(Fault::TooLarge)? {
+            0 if !amount.amount.is_zero() => Err(Fault::TooSmall),
+            units => Ok(units),
+        }
+    }
+
+    fn rate(&self, currency: &str) -> Result<Decimal, Fault> {
+        if currency == "USD" {
+            return Ok(Decimal::ONE);
+        }
+        let rate = self.rates.get(currency).ok_or(Fault::NoRate)?;
         self.used.borrow_mut().insert(currency.to_owned());
-        Some(rate.usd)
+        Ok(rate.usd)
     }
 
     /// Says which of the rates that were needed are old.
     pub(super) fn warn_of_stale_rates(&self, context: &Context<'_>) {
-        let Some(today) = context.inputs.today() else { return };
+        let today = context.inputs.today();
         for currency in self.used.borrow().iter() {
             let Some(rate) = self.rates.get(currency) else { continue };
             let age = rate.as_of.until(today).map_or(0, |span| span.get_days());
@@ -125,4 +160,25 @@ impl Exchange {
     pub(super) fn in_dollars(&self) -> Vec<(String, f64)> {
         self.rates.iter().map(|(currency, rate)| (currency.clone(), rate.usd.as_f64())).collect()
     }
+}
+
+fn report(fault: Fault, amount: &At<Money>, unit: Unit, context: &Context<'_>) {
+    let currency = &amount.value.currency;
+    let (message, hint) = match fault {
+        Fault::NoRate => {
+            let example = format!("[exchange] {currency} = {{ usd = \"…\", as_of = \"…\" }}");
+            let hint = format!("add what one {currency} buys to the configuration: {example}");
+            (format!("no exchange rate is known for `{currency}`"), Some(hint))
+        }
+        Fault::TooLarge => ("this amount is too large".to_owned(), None),
+        Fault::TooSmall => {
+            let least = unit.smallest();
+            (format!("this amount is less than {least}: it would round to nothing and count as free"), None)
+        }
+    };
+    let diagnostic = Diagnostic::error(&amount.place, message);
+    context.report.push(match hint {
+        Some(hint) => diagnostic.hint(hint),
+        None => diagnostic,
+    });
 }

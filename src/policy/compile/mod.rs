@@ -3,16 +3,20 @@
 //! Everything that can fail fails here, with a diagnostic; a [`Model`] exists only if nothing did. Each part resolves
 //! one kind of name; no part looks at text again once it has a position.
 
+mod calendars;
 mod cluster;
 mod endpoints;
 mod exchange;
+mod listing;
 mod names;
 mod price;
+mod provenance;
 mod providers;
 mod routes;
 mod rules;
 mod secrets;
 mod server;
+mod tariff;
 mod tenants;
 
 use std::path::Path;
@@ -26,6 +30,7 @@ use super::raw::policy::Policy;
 use exchange::Exchange;
 use routes::Base;
 
+pub(crate) use calendars::Calendars;
 pub(crate) use providers::Providers;
 
 /// What every part of the compilation needs.
@@ -36,6 +41,8 @@ pub(crate) struct Context<'a> {
     pub(crate) inputs: &'a Inputs<'a>,
     /// The configuration's folder: relative paths start here.
     pub(crate) folder: &'a Path,
+    /// Which days are which.
+    pub(crate) calendars: &'a Calendars,
     /// What the catalogue says.
     pub(crate) providers: &'a Providers<'a>,
 }
@@ -47,12 +54,16 @@ pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, con
     let tables = endpoints::compile(&config.upstreams, &exchange, context);
     let base = Base::new(policy, &exchange, context);
     let mut routes = routes::compile(policy, &base, &tables, &exchange, context);
+    let named = routes.len();
     let names = names::compile(policy, &base, &tables, &mut routes, context);
     let tenants = tenants::compile(&config.tenants, &routes, context);
+    provenance::warn(&routes, named, &tables, context);
     exchange.warn_of_stale_rates(context);
+    context.calendars.warn_of_past_years(context);
     if context.report.errors() > 0 {
         return None;
     }
+    let next_price_change = tables.endpoints.values().filter_map(|endpoint| endpoint.price_changes_at).min();
     Some(Model {
         server: server?,
         upstreams: tables.upstreams,
@@ -63,6 +74,7 @@ pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, con
         tenants,
         policy_source: policy_source.to_owned(),
         exchange: exchange.in_dollars(),
+        next_price_change,
         files: context.inputs.files(),
         fingerprint: context.inputs.fingerprint(),
     })

@@ -1,94 +1,103 @@
-//! A model's price: what the user says, part by part over what the catalogue says, in dollars.
+//! What a model costs now: a tariff at the moment of the compilation, in dollars.
+//!
+//! Rate, times and the upstream's own factor are multiplied exactly and rounded once.
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::engine;
-use crate::policy::diagnostic::Diagnostic;
-use crate::policy::fields::Spoiled;
-use crate::policy::raw::models::{Model, Price, Tier};
-use crate::units::PicoUsd;
+use crate::policy::decimal::Decimal;
+use crate::policy::model::{PriceHours, PriceOrigin};
+use crate::policy::money::Money;
+use crate::policy::tariff::{Effect, Quote, Tariff, TariffRates, Window};
+use crate::units::{PicoUsd, PricePerMtok};
 
 use super::Context;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Unit};
+use super::tariff::{self, Said};
 
-/// The price of a model of which the catalogue says `listed`, and the user `own`; `None` if neither says one.
-///
-/// Parts are taken one by one, so a new input price keeps the listed tiers for long prompts: the dearer reading.
-/// `tiers = []` removes them.
-pub(super) fn compile(
-    own: Option<&Model>,
-    listed: Option<&Model>,
-    exchange: &Exchange,
-    context: &Context<'_>,
-) -> Option<Arc<engine::Price>> {
-    let (own_price, listed_price) = (own.map(|model| &model.price), listed.map(|model| &model.price));
-    let part = |pick: fn(&Price) -> Option<&crate::policy::source::At<crate::policy::money::Money>>| {
-        own_price.and_then(pick).or_else(|| listed_price.and_then(pick))
-    };
-    // Every part is converted before any is judged, so that all mistakes come at once.
-    let price = |amount| exchange.price(amount, context);
-    let input = part(|price| price.input.as_ref()).map(price);
-    let output = part(|price| price.output.as_ref()).map(price);
-    let cached_input = part(|price| price.cached_input.as_ref()).map(price);
-    let reasoning = part(|price| price.reasoning.as_ref()).map(price);
-    let request = part(|price| price.request.as_ref()).map(|amount| exchange.amount(amount, context));
-    let tiers = own.and_then(|model| model.tiers.as_ref()).or_else(|| listed.and_then(|model| model.tiers.as_ref()));
-    let tiers = tiers.map(|tiers| compile_tiers(tiers, exchange, context));
-    let (Some(input), Some(output)) = (input, output) else {
-        report_missing(own, (input.is_some(), output.is_some()), context);
+/// What is known of a price.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pricing {
+    /// `None` when unknown.
+    pub(super) price: Option<Arc<engine::Price>>,
+    /// Who says so.
+    pub(super) origin: Option<PriceOrigin>,
+    /// What its hours mean now.
+    pub(super) hours: Option<PriceHours>,
+    /// When it changes next.
+    pub(super) changes_at: Option<Timestamp>,
+}
+
+/// The price of a model.
+pub(super) fn compile(said: Said<'_>, exchange: &Exchange, context: &Context<'_>) -> Pricing {
+    let Some(tariff) = tariff::compile(said, exchange, context) else { return Pricing::default() };
+    of_tariff(&tariff, said.price_times, exchange, context.inputs.now())
+}
+
+/// What `tariff` comes to at `now`. An amount that cannot be expressed makes the price unknown; in files it has been
+/// reported at its place.
+pub(super) fn of_tariff(tariff: &Tariff, price_times: Decimal, exchange: &Exchange, now: Timestamp) -> Pricing {
+    let forecast = tariff.at(now);
+    let price = forecast.quote.and_then(|quote| in_dollars(&quote, price_times, exchange)).map(Arc::new);
+    Pricing {
+        origin: price.as_ref().map(|_| tariff.origin.clone()),
+        hours: hours(tariff, now),
+        price,
+        changes_at: forecast.changes_at,
+    }
+}
+
+fn in_dollars(quote: &Quote<'_>, price_times: Decimal, exchange: &Exchange) -> Option<engine::Price> {
+    let factors = [quote.times, price_times];
+    let tiers = quote.tiers.iter().map(|tier| {
+        Some(engine::PriceTier {
+            above_input: tier.above_input,
+            above_output: tier.above_output,
+            thinking: tier.thinking,
+            rates: rates(&tier.rates, factors, exchange)?,
+        })
+    });
+    Some(engine::Price {
+        rates: rates(quote.rates, factors, exchange)?,
+        request: match quote.request {
+            Some(fee) => PicoUsd(exchange.convert(fee, Unit::Amount, factors).ok()?),
+            None => PicoUsd::ZERO,
+        },
+        tiers: tiers.collect::<Option<_>>()?,
+    })
+}
+
+fn rates(rates: &TariffRates, factors: [Decimal; 2], exchange: &Exchange) -> Option<engine::Rates> {
+    let price = |amount: &Money| exchange.convert(amount, Unit::PerMtok, factors).ok().map(PricePerMtok);
+    // `None` for a part that is not said; the whole is `None` for one that cannot be expressed.
+    let part = |amount: &Option<Money>| amount.as_ref().map(price).map_or(Ok(None), |found| found.map(Some).ok_or(()));
+    Some(engine::Rates {
+        input: price(&rates.input)?,
+        cached_input: part(&rates.cached_input).ok()?,
+        cache_write: part(&rates.cache_write).ok()?,
+        output: price(&rates.output)?,
+        reasoning: part(&rates.reasoning).ok()?,
+    })
+}
+
+/// What the hour makes of the price; `None` for a price without windows.
+fn hours(tariff: &Tariff, now: Timestamp) -> Option<PriceHours> {
+    if tariff.windows.is_empty() {
         return None;
-    };
-    Some(Arc::new(engine::Price {
-        input: input?,
-        output: output?,
-        cached_input: present(cached_input)?,
-        reasoning: present(reasoning)?,
-        request: present(request)?.unwrap_or(PicoUsd::ZERO),
-        tiers: present(tiers)?.unwrap_or_default(),
-    }))
-}
-
-/// `Some(None)` for a part that is not said, `None` for one that is wrong (and has been reported).
-#[expect(clippy::option_option, reason = "absent and wrong are two things, and `?` tells them apart")]
-fn present<T>(part: Option<Option<T>>) -> Option<Option<T>> {
-    part.map_or(Some(None), |value| value.map(Some))
-}
-
-fn report_missing(own: Option<&Model>, (has_input, has_output): (bool, bool), context: &Context<'_>) {
-    let Some(model) = own.filter(|model| model.price.spoiled == Spoiled::No) else { return };
-    let Some(place) = &model.price.place else {
-        if let Some(tier) = model.tiers.as_ref().and_then(|tiers| tiers.first()) {
-            let message = "`tiers` need a `price` for prompts below the first of them";
-            context.report.push(Diagnostic::error(&tier.above_input.place, message));
-        }
-        return;
-    };
-    for (there, name) in [(has_input, "input"), (has_output, "output")] {
-        if !there {
-            let hint = "a price needs both; an embedding model's output is \"0 USD\"";
-            context.report.push(Diagnostic::error(place, format!("missing field `{name}`")).hint(hint));
-        }
     }
-}
-
-fn compile_tiers(tiers: &[Tier], exchange: &Exchange, context: &Context<'_>) -> Option<Vec<engine::PriceTier>> {
-    let mut compiled: Vec<engine::PriceTier> = Vec::new();
-    let mut complete = true;
-    for tier in tiers {
-        if compiled.iter().any(|known| known.above_input == tier.above_input.value) {
-            context.report.push(Diagnostic::error(&tier.above_input.place, "two tiers begin at the same length"));
-        }
-        let input = exchange.price(&tier.input, context);
-        let output = exchange.price(&tier.output, context);
-        let cached_input = present(tier.cached_input.as_ref().map(|amount| exchange.price(amount, context)));
-        match (input, output, cached_input) {
-            (Some(input), Some(output), Some(cached_input)) => {
-                let above_input = tier.above_input.value;
-                compiled.push(engine::PriceTier { above_input, input, cached_input, output });
-            }
-            (None, _, _) | (_, None, _) | (_, _, None) => complete = false,
-        }
-    }
-    compiled.sort_by_key(|tier| tier.above_input);
-    complete.then_some(compiled)
+    let dearer = |window: &Window| match &window.effect {
+        Effect::Times(times) => times.as_f64() > 1.0,
+        Effect::Rates(rates) => rates.output.amount.as_f64() > tariff.rates.output.amount.as_f64(),
+    };
+    // Outside of hours that are all dearer it is off-peak, and the reverse.
+    let dear = tariff.windows.iter().filter(|window| dearer(window)).count();
+    Some(match tariff.window(now) {
+        Some(open) if dearer(open) => PriceHours::Peak,
+        Some(_) => PriceHours::OffPeak,
+        None if dear == tariff.windows.len() => PriceHours::OffPeak,
+        None if dear == 0 => PriceHours::Peak,
+        None => PriceHours::Usual,
+    })
 }

@@ -3,7 +3,7 @@
 //! One function judges for named routes, implied ones and single endpoints alike, so there is no name that gets
 //! around it. What is not known never satisfies a demand.
 
-use crate::engine::Price;
+use crate::engine::{Price, Rates};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::model::{Endpoint, MaxPrice, Upstream};
 use crate::policy::raw::policy::{Defaults, Require, UnknownPrice};
@@ -104,18 +104,16 @@ impl Rules {
 
     /// A cap holds for whatever an endpoint can charge, so its dearest tier counts.
     fn price_refusal(&self, price: &Price) -> Option<String> {
-        let inputs = price.tiers.iter().map(|tier| tier.input.max(tier.cached_input.unwrap_or_default()));
-        let input = inputs.fold(price.input.max(price.cached_input.unwrap_or_default()), PricePerMtok::max);
-        let outputs = price.tiers.iter().map(|tier| tier.output);
-        let output = outputs.fold(price.output.max(price.reasoning.unwrap_or_default()), PricePerMtok::max);
+        let input = price.all_rates().map(Rates::dearest_input).fold(PricePerMtok::default(), PricePerMtok::max);
+        let output = price.all_rates().map(Rates::dearest_output).fold(PricePerMtok::default(), PricePerMtok::max);
         let above = |kind: &str, dearest: PricePerMtok, cap: Option<PricePerMtok>, usual: PricePerMtok| {
             let cap = cap.filter(|cap| dearest > *cap)?;
-            let long = if usual > cap { "" } else { " for long prompts" };
+            let long = if usual > cap { "" } else { " for some requests" };
             let (dearest, cap) = (dearest.as_dollars().0, cap.as_dollars().0);
             Some(format!("{kind} costs up to {dearest} USD per million tokens{long}; max_price is {cap} USD"))
         };
-        above("input", input, self.max_price.input, price.input)
-            .or_else(|| above("output", output, self.max_price.output, price.output))
+        above("input", input, self.max_price.input, price.rates.input)
+            .or_else(|| above("output", output, self.max_price.output, price.rates.output))
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) exchange: Vec<Rate>,
+    pub(crate) calendars: Vec<Calendar>,
     pub(crate) tenants: Vec<Tenant>,
 }
 
@@ -28,6 +29,13 @@ pub(crate) struct Rate {
     pub(crate) currency: String,
     pub(crate) usd: Decimal,
     pub(crate) as_of: At<jiff::civil::Date>,
+}
+
+/// One of `[calendars.*]`.
+#[derive(Debug)]
+pub(crate) struct Calendar {
+    pub(crate) name: String,
+    pub(crate) days: Vec<jiff::civil::Date>,
 }
 
 /// One of `[[tenants]]`.
@@ -41,7 +49,7 @@ pub(crate) struct Tenant {
 /// Reads a whole configuration.
 pub(crate) fn config(document: &Document<'_>, report: &Diagnostics) -> Config {
     document.root(report, |fields| {
-        fields.later(&["calendars", "prices", "budgets", "baselines"]);
+        fields.later(&["prices", "budgets", "baselines"]);
         fields.get("state", |node| node.fields(|fields| fields.later(&["path", "shared"])));
         fields.elsewhere(&["objective", "defaults", "routes"], "the policy file that `policy` names");
         Config {
@@ -49,6 +57,7 @@ pub(crate) fn config(document: &Document<'_>, report: &Diagnostics) -> Config {
             server: fields.get("server", server).unwrap_or_default(),
             upstreams: fields.get("upstreams", |node| node.entries(upstream)).unwrap_or_default(),
             exchange: fields.get("exchange", |node| node.entries(rate)).unwrap_or_default(),
+            calendars: fields.get("calendars", |node| node.entries(calendar)).unwrap_or_default(),
             tenants: fields.get("tenants", |node| node.list(tenant)).unwrap_or_default(),
         }
     })
@@ -66,6 +75,13 @@ fn rate(currency: At<String>, node: &Node<'_>) -> Option<Rate> {
         let usd = fields.need("usd", |node| node.quantity(positive));
         let as_of = fields.need("as_of", date);
         Some(Rate { currency: currency.value, usd: usd?.value, as_of: as_of? })
+    })?
+}
+
+fn calendar(name: At<String>, node: &Node<'_>) -> Option<Calendar> {
+    node.fields(|fields| {
+        let days = fields.need("days", |node| node.list(date));
+        Some(Calendar { name: name.value, days: days?.value })
     })?
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod keys;
 pub(crate) mod models;
 pub(crate) mod policy;
+pub(crate) mod prices;
 pub(crate) mod provider;
 pub(crate) mod routes;
 pub(crate) mod server;

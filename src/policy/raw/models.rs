@@ -1,12 +1,16 @@
 //! A model's table: price, lengths, capabilities, limits. The catalogue and a user's upstream use the same form.
 
+use jiff::Timestamp;
+
 use crate::engine::{Capabilities, Limits};
-use crate::policy::fields::{Fields, Spoiled};
-use crate::policy::money::{Money, money};
+use crate::policy::fields::Fields;
 use crate::policy::nearest::advice;
 use crate::policy::read::{Node, count, word};
-use crate::policy::source::{At, Place};
+use crate::policy::source::At;
+use crate::policy::tariff::PriceOrigin;
 use crate::units::Tokens;
+
+use super::prices::{Dated, Price, Tier, Window, dated, instant, price, tier, window};
 
 /// What one `models."name"` table says.
 #[derive(Clone, Debug)]
@@ -14,41 +18,30 @@ pub(crate) struct Model {
     pub(crate) name: At<String>,
     pub(crate) price: Price,
     pub(crate) tiers: Option<Vec<Tier>>,
+    pub(crate) windows: Option<Vec<Window>>,
+    pub(crate) dated: Option<Vec<Dated>>,
+    pub(crate) until: Option<Timestamp>,
+    /// The model of the catalogue that it really is.
+    pub(crate) base: Option<At<String>>,
+    /// Whose word its figures are; the catalogue's rows have one.
+    pub(crate) origin: Option<PriceOrigin>,
     pub(crate) context: Option<Tokens>,
     pub(crate) max_output: Option<Tokens>,
     pub(crate) capabilities: Option<Capabilities>,
     pub(crate) limits: Limits,
 }
 
-/// A price as written; each part may be left to the catalogue.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Price {
-    /// Where it is said, if it is.
-    pub(crate) place: Option<Place>,
-    /// Whether a part could not be read.
-    pub(crate) spoiled: Spoiled,
-    pub(crate) input: Option<At<Money>>,
-    pub(crate) output: Option<At<Money>>,
-    pub(crate) cached_input: Option<At<Money>>,
-    pub(crate) reasoning: Option<At<Money>>,
-    pub(crate) request: Option<At<Money>>,
-}
-
-/// A price for long prompts.
-#[derive(Clone, Debug)]
-pub(crate) struct Tier {
-    pub(crate) above_input: At<Tokens>,
-    pub(crate) input: At<Money>,
-    pub(crate) output: At<Money>,
-    pub(crate) cached_input: Option<At<Money>>,
-}
-
 /// Reads the table of the model called `name`.
 pub(crate) fn model(name: At<String>, fields: &Fields<'_>) -> Option<Model> {
-    fields.later(&["windows", "dated", "free", "cache", "base"]);
+    fields.later(&["free", "cache"]);
     let model = Model {
         price: fields.get("price", price).unwrap_or_default(),
         tiers: fields.get("tiers", |node| node.list(tier)),
+        windows: fields.get("windows", |node| node.list(window)),
+        dated: fields.get("dated", |node| node.list(dated)),
+        until: fields.get("until", instant),
+        base: fields.at("base", word),
+        origin: None,
         context: tokens(fields, "context"),
         max_output: tokens(fields, "max_output"),
         capabilities: fields.get("capabilities", capabilities),
@@ -67,37 +60,6 @@ pub(crate) fn model(name: At<String>, fields: &Fields<'_>) -> Option<Model> {
 
 fn tokens(fields: &Fields<'_>, name: &'static str) -> Option<Tokens> {
     fields.get(name, count).map(Tokens)
-}
-
-fn amount(fields: &Fields<'_>, name: &'static str) -> Option<At<Money>> {
-    fields.at(name, |node| node.quantity(money))
-}
-
-fn price(node: &Node<'_>) -> Option<Price> {
-    node.fields(|fields| {
-        fields.later(&["cache_write", "image"]);
-        let price = Price {
-            place: Some(node.place.clone()),
-            spoiled: Spoiled::No,
-            input: amount(fields, "input"),
-            output: amount(fields, "output"),
-            cached_input: amount(fields, "cached_input"),
-            reasoning: amount(fields, "reasoning"),
-            request: amount(fields, "request"),
-        };
-        Price { spoiled: fields.spoiled(), ..price }
-    })
-}
-
-fn tier(node: &Node<'_>) -> Option<Tier> {
-    node.fields(|fields| {
-        fields.later(&["above_output", "thinking", "cache_write"]);
-        let above_input = fields.need("above_input", count);
-        let input = fields.need("input", |node| node.quantity(money));
-        let output = fields.need("output", |node| node.quantity(money));
-        let cached_input = amount(fields, "cached_input");
-        Some(Tier { above_input: above_input?.map(Tokens), input: input?, output: output?, cached_input })
-    })?
 }
 
 fn capabilities(node: &Node<'_>) -> Option<Capabilities> {

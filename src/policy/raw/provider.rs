@@ -1,10 +1,13 @@
 //! A provider's file in the catalogue.
 
+use jiff::civil::Date;
+
 use crate::policy::diagnostic::Diagnostics;
 use crate::policy::fields::{Document, Fields};
 use crate::policy::model::BaseUrl;
 use crate::policy::read::{Node, word};
 use crate::policy::source::At;
+use crate::policy::tariff::{Confidence, PriceOrigin};
 
 use super::models::{Model, model};
 use super::upstreams::{address, dialect, words};
@@ -48,12 +51,26 @@ fn host(region: At<String>, node: &Node<'_>) -> Option<Host> {
     })?
 }
 
-/// A model with the origin of its figures, which must be given but is for people.
+/// A model with the origin of its figures, which must be given; the source is for people.
 fn row(name: At<String>, node: &Node<'_>) -> Option<Model> {
     node.fields(|fields: &Fields<'_>| {
         fields.need("source", word);
-        fields.need("as_of", word);
-        fields.need("confidence", |node| node.choice(&[("high", ()), ("medium", ()), ("low", ())]));
-        model(name, fields)
+        let as_of = fields.need("as_of", as_of);
+        let confidence = fields.need("confidence", |node| node.choice(&Confidence::NAMED));
+        let model = model(name, fields);
+        let (as_of, confidence) = (Some(as_of?.value), confidence?.value);
+        Some(Model { origin: Some(PriceOrigin { source: "catalogue".into(), as_of, confidence }), ..model? })
     })?
+}
+
+/// A day, or the first day of a month or a year: a figure may be that old.
+fn as_of(node: &Node<'_>) -> Option<Date> {
+    let text = word(node)?;
+    let whole = match text.len() {
+        4 => format!("{text}-01-01"),
+        7 => format!("{text}-01"),
+        _ => text.clone(),
+    };
+    let hint = || "write a year, a month or a day: \"2026\", \"2026-10\" or \"2026-10-27\"".to_owned();
+    whole.parse().map_err(|_| node.error(format!("`{text}` is not a date"), Some(hint()))).ok()
 }

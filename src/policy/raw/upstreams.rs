@@ -1,6 +1,7 @@
 //! The `[upstreams.*]` tables.
 
 use crate::engine::Limits;
+use crate::policy::decimal::Decimal;
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::{Fields, Spoiled};
 use crate::policy::model::BaseUrl;
@@ -9,6 +10,7 @@ use crate::policy::source::{At, Place};
 
 use super::keys::{self, Key};
 use super::models::{self, Model};
+use super::prices::factor;
 use super::url::base_url;
 
 /// What one upstream's table says.
@@ -23,6 +25,8 @@ pub(crate) struct Upstream {
     pub(crate) region: Option<At<String>>,
     pub(crate) keys: Option<Vec<Key>>,
     pub(crate) limits: Limits,
+    /// An agreed discount, or a tax.
+    pub(crate) price_times: Option<Decimal>,
     pub(crate) base_url: Option<At<BaseUrl>>,
     pub(crate) regions: Option<Vec<String>>,
     pub(crate) tags: Vec<String>,
@@ -38,7 +42,7 @@ pub(crate) fn upstream(name: At<String>, node: &Node<'_>) -> Option<Upstream> {
     }
     let place = name.place.clone();
     node.fields(|fields| {
-        fields.later(&["allowances", "price_times", "http2", "tls"]);
+        fields.later(&["allowances", "http2", "tls"]);
         fields.get("dialect", dialect);
         if !fields.has("provider") && !fields.has("base_url") {
             let hint = "name a `provider` of the catalogue, or say where to call with `base_url`";
@@ -49,6 +53,7 @@ pub(crate) fn upstream(name: At<String>, node: &Node<'_>) -> Option<Upstream> {
             region: fields.at("region", word),
             keys: fields.get("keys", |node| node.list(keys::key)),
             limits: fields.get("limits", models::limits).unwrap_or_default(),
+            price_times: fields.get("price_times", |node| node.quantity(factor)),
             base_url: fields.at("base_url", address),
             regions: fields.get("regions", words),
             tags: fields.get("tags", words).unwrap_or_default(),

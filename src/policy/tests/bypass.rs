@@ -92,6 +92,6 @@ fn a_price_cap_counts_the_dearest_tier() {
         price = { input = \"1 USD\", output = \"2 USD\" }\n\
         tiers = [{ above_input = 1000, input = \"5 USD\", output = \"6 USD\" }]";
     let model = World::new(config, "[defaults]\nmax_price = { input = \"3 USD\" }").model();
-    let reason = "input costs up to 5 USD per million tokens for long prompts; max_price is 3 USD";
+    let reason = "input costs up to 5 USD per million tokens for some requests; max_price is 3 USD";
     assert_eq!(excluded(&model, "m"), [("b/m".to_owned(), reason.to_owned())]);
 }

@@ -5,7 +5,9 @@ mod catalogue;
 mod contract;
 mod mistakes;
 mod model;
+mod prices;
 mod secrets;
+mod tariffs;
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};

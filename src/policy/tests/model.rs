@@ -46,7 +46,7 @@ fn prices_in_any_currency_become_whole_micro_dollars() {
     let config = format!("[exchange]\nCNY = {{ usd = \"0.1395\", as_of = \"2026-11-20\" }}\n{CONFIG}");
     let model = World::new(&config, "[defaults]").model();
     let price = model.endpoints.values().next().unwrap().price.as_ref().unwrap();
-    assert_eq!((price.input, price.output), (PricePerMtok(1_116_000), PricePerMtok(3_906_000)));
+    assert_eq!((price.rates.input, price.rates.output), (PricePerMtok(1_116_000), PricePerMtok(3_906_000)));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_users_model_extends_the_catalogues_field_by_field() {
     let model = World::new(config, "[defaults]").model();
     let find = |name: &str| model.endpoints.values().find(|one| &*one.model == name).unwrap();
     let price = find("glm-5.3").price.as_ref().unwrap();
-    assert_eq!((price.input, price.output), (PricePerMtok(1_116_000), PricePerMtok(1_000_000)));
+    assert_eq!((price.rates.input, price.rates.output), (PricePerMtok(1_116_000), PricePerMtok(1_000_000)));
     assert_eq!((find("glm-5.3").context, find("glm-5.3").limits.concurrency), (Some(Tokens(1_000_000)), Some(10)));
     assert_eq!((find("mine").context, find("mine").price.is_none()), (Some(Tokens(5)), true));
     assert_eq!(model.keys.values().next().unwrap().limits.requests_per_minute, Some(600));
@@ -120,7 +120,7 @@ fn with_no_key_set_the_error_says_which_would_do() {
     assert!(loaded.model.is_none());
     insta::assert_snapshot!(loaded.diagnostics[0].to_string(), @r"
     error: there is no configuration and no provider's key is set
-      = help: set one of OPENAI_API_KEY, ZHIPU_API_KEY, DASHSCOPE_API_KEY, QIANFAN_API_KEY, BAICHUAN_API_KEY, AI360_API_KEY, DEEPSEEK_API_KEY, MOONSHOT_API_KEY, or write a faregate.toml; `faregate demo` needs no key and no network
+      = help: set one of OPENAI_API_KEY, ZHIPU_API_KEY, DASHSCOPE_API_KEY, QIANFAN_API_KEY, BAICHUAN_API_KEY, AI360_API_KEY, DEEPSEEK_API_KEY, MOONSHOT_API_KEY, ARK_API_KEY, MINIMAX_API_KEY, HUNYUAN_API_KEY, SILICONFLOW_CN_API_KEY, STEPFUN_API_KEY, GROQ_API_KEY, MISTRAL_API_KEY, XAI_API_KEY, TOGETHER_API_KEY, FIREWORKS_API_KEY, CEREBRAS_API_KEY, or write a faregate.toml; `faregate demo` needs no key and no network
     ");
 }
 

@@ -23,7 +23,7 @@ const MODEL: &str = "sim-1";
 const MS: Duration = Duration::from_millis(1);
 
 fn profile() -> Profile {
-    let price = Price { input: PricePerMtok(1_000_000), output: PricePerMtok(2_000_000), ..Price::default() };
+    let price = Price::new(PricePerMtok(1_000_000), PricePerMtok(2_000_000));
     Profile::named("p").with_model(MODEL, price)
 }
 
