@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::reload::{Reloader, Trigger, build, mention};
 use super::source::Source;
-use super::{prices, watch as files};
+use super::{market, prices, watch as files};
 use crate::admin;
 use crate::observe::{AccessLog as Log, AccessLogWriter, Metrics, MetricsError};
 use crate::policy::model::AccessLog;
@@ -132,13 +132,15 @@ impl Daemon {
     fn start_control(&mut self, sockets: Vec<TcpListener>) -> Result<(), StartError> {
         let runtime = single_threaded()?;
         let plane = admin::Plane::new(Arc::clone(&self.shared), Arc::clone(&self.reloader), self.phase.subscribe());
-        let (reloader, mut phase) = (Arc::clone(&self.reloader), self.phase.subscribe());
+        let (reloader, shared) = (Arc::clone(&self.reloader), Arc::clone(&self.shared));
+        let mut phase = self.phase.subscribe();
         let body = move || {
             runtime.block_on(async move {
                 for socket in sockets {
                     tokio::spawn(admin::serve(socket, plane.clone()));
                 }
                 tokio::spawn(prices::run(Arc::clone(&reloader)));
+                tokio::spawn(market::run(shared));
                 tokio::spawn(files::run(reloader));
                 // Outlives the workers, so that a drain can be watched.
                 if phase.wait_for(|phase| *phase == Phase::Stopped).await.is_err() {

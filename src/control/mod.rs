@@ -4,6 +4,7 @@
 //! one store. An invalid file leaves what runs as it is.
 
 mod daemon;
+pub mod market;
 mod prices;
 mod reload;
 mod source;

@@ -6,11 +6,17 @@
 use std::time::Duration;
 
 use super::features::Limits;
+use super::shadow::Unit;
 use super::window::Window;
 use crate::units::{Share, Timestamp, Tokens, count_to_f64};
 
+/// What is left of a day's quota is meant to last this long.
+const DAY_HORIZON: Duration = Duration::from_hours(6);
 /// When to look again for a place among the concurrent requests: nobody knows when one ends.
 const NEXT_PLACE: Duration = Duration::from_millis(250);
+
+/// Units a second that each limit allows; `None` for those that there are not.
+pub type Supplies = [Option<(Unit, f64)>; 4];
 
 /// What can be limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,6 +143,22 @@ impl Ledger {
             Some(limit) => reading.merge(QuotaReading::of_concurrency(limit, self.in_flight, now)),
             None => reading,
         }
+    }
+
+    /// What each limit allows a second, for as long as it lasts: a minute's quota is renewed as fast as it is used, and
+    /// of a day's no more than a quarter of a day should see the end.
+    pub fn supplies(&self, now: Timestamp) -> Supplies {
+        let per_minute = |limit: Option<u64>, unit| limit.map(|limit| (unit, count_to_f64(limit) / 60.0));
+        let per_day = |limit: Option<u64>, window: &Window, unit| {
+            let left = limit?.saturating_sub(window.used(now));
+            Some((unit, count_to_f64(left) / DAY_HORIZON.as_secs_f64()))
+        };
+        [
+            per_minute(self.limits.requests_per_minute, Unit::Requests),
+            per_day(self.limits.requests_per_day, &self.day.requests, Unit::Requests),
+            per_minute(self.limits.tokens_per_minute, Unit::Tokens),
+            per_day(self.limits.tokens_per_day, &self.day.tokens, Unit::Tokens),
+        ]
     }
 
     /// Sets quota aside for a request of `tokens`, of all limits or of none.

@@ -32,7 +32,7 @@ pub use endpoint::{EndpointState, Reading, Standing};
 pub use event::Event;
 pub use failure::{Failure, Scope, Verdict, classify};
 pub use features::{Capabilities, Handicap, Limits, Mode, Objective, Request, RetryPolicy, Thinking};
-pub use ledger::{Exhausted, Ledger, LimitKind, QuotaReading, Reservation};
+pub use ledger::{Exhausted, Ledger, LimitKind, QuotaReading, Reservation, Supplies};
 pub use lengths::LengthClass;
 pub use plan::{Admission, Candidate, Cause, Entry, Free, Plan, Reason, View};
 pub use price::{Price, PriceTier, Rates, Thought, Usage};

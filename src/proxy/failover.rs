@@ -164,6 +164,9 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
     let decide_without = |excluded: &[EndpointIx]| {
         let candidates = snapshot.candidates(call.route, &call.request, excluded, now);
         let view = snapshot.view(call.route, &call.request, &candidates, now);
+        if failures.is_empty() {
+            snapshot.inlet.arrives(&view, &call.request, now);
+        }
         decide(&view, &call.request, now, &mut *exchange.worker.rng.lock())
     };
     let mut plan = match failures.tried_or_barred(&snapshot.model) {

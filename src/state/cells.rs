@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::engine::{
     Admission, EndpointState, Event, Ledger, LengthClass, Limits, Mode, QuotaReading, Reading, Reservation,
-    RetryPolicy, RouteReading, RouteState, Standing,
+    RetryPolicy, RouteReading, RouteState, Standing, Supplies, Toll, Trial,
 };
 use crate::ids::EndpointId;
 use crate::policy::model::{Key, Secret};
@@ -40,6 +40,7 @@ pub struct KeyCell {
 struct Metered {
     state: EndpointState,
     ledger: Ledger,
+    toll: Toll,
 }
 
 /// What an operator wants of an endpoint, whatever its health.
@@ -66,7 +67,11 @@ impl EndpointCell {
     pub fn new(id: EndpointId, limits: &Limits) -> Self {
         Self {
             id,
-            inner: Mutex::new(Metered { state: EndpointState::new(), ledger: Ledger::new(limits) }),
+            inner: Mutex::new(Metered {
+                state: EndpointState::new(),
+                ledger: Ledger::new(limits),
+                toll: Toll::default(),
+            }),
             wish: AtomicU8::new(0),
             score: AtomicU64::new(f64::NAN.to_bits()),
             requests: AtomicU64::new(0),
@@ -78,10 +83,22 @@ impl EndpointCell {
         self.inner.lock().ledger.relimit(limits);
     }
 
-    /// Health and quota for a request of `tokens`.
-    pub fn read(&self, tokens: Tokens, now: Timestamp) -> (Reading, QuotaReading) {
+    /// Health, quota for a request of `tokens`, and what that quota is worth.
+    pub fn read(&self, tokens: Tokens, now: Timestamp) -> (Reading, QuotaReading, Toll) {
         let inner = self.inner.lock();
-        (inner.state.read(now), inner.ledger.read(tokens, now))
+        (inner.state.read(now), inner.ledger.read(tokens, now), inner.toll)
+    }
+
+    /// What each limit of its own allows a second.
+    pub fn supplies(&self, now: Timestamp) -> Supplies {
+        self.inner.lock().ledger.supplies(now)
+    }
+
+    /// Notes what its quota is worth, and how often it should be tried though it seems worse than others.
+    pub fn price(&self, toll: Toll, trial: Option<Trial>) {
+        let mut inner = self.inner.lock();
+        inner.toll = toll;
+        inner.state.try_every(trial);
     }
 
     /// Sets quota aside for a request that is about to be sent and counts it as in flight. `None` if another request
@@ -173,6 +190,11 @@ impl KeyCell {
     /// The key's quota for a request of `tokens`.
     pub fn read(&self, tokens: Tokens, now: Timestamp) -> QuotaReading {
         self.ledger.lock().read(tokens, now)
+    }
+
+    /// What each limit allows a second.
+    pub fn supplies(&self, now: Timestamp) -> Supplies {
+        self.ledger.lock().supplies(now)
     }
 
     /// Sets quota aside, or `None` if another request was faster.

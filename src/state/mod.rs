@@ -4,12 +4,14 @@
 //! that are found by name and carried over from one snapshot to the next, so that a reload forgets nothing.
 
 mod cells;
+mod market;
 mod registry;
 mod snapshot;
 mod target;
 mod tenants;
 
 pub use cells::{EndpointCell, KeyCell, Override, RouteCell, Ticket};
+pub use market::{Inlet, Market};
 pub use registry::Registry;
 pub use snapshot::{BuildError, Cells, Seat, Snapshot};
 pub use target::{Target, TargetError};

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use super::cells::{EndpointCell, KeyCell, Override, RouteCell};
+use super::market::Inlet;
 use super::registry::Registry;
 use super::target::{Target, TargetError};
 use super::tenants::Tenants;
-use crate::engine::{Candidate, LengthClass, Request, Toll, View};
+use crate::engine::{Candidate, LengthClass, Request, View};
 use crate::ids::{EndpointIx, IdVec, RouteIx, TenantIx};
 use crate::observe::labels::NONE;
 use crate::observe::{EndpointMetrics, Metrics, RequestMetrics};
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub routes: IdVec<RouteIx, Arc<RouteCell>>,
     /// Who may come in.
     pub tenants: Tenants,
+    /// Where requests leave what scarce quota is priced by.
+    pub inlet: Inlet,
     requests: RwLock<HashMap<RequestLabels, Arc<RequestMetrics>>>,
     metrics: Arc<Metrics>,
 }
@@ -133,7 +136,16 @@ impl Snapshot {
         drop(cells);
         let tenants = Tenants::new(&model.tenants);
         let metrics = Arc::clone(metrics);
-        Ok(Self { model, generation, seats, routes, tenants, requests: RwLock::default(), metrics })
+        Ok(Self {
+            model,
+            generation,
+            seats,
+            routes,
+            tenants,
+            inlet: Inlet::default(),
+            requests: RwLock::default(),
+            metrics,
+        })
     }
 
     /// The endpoints of `route` that were not tried yet, with their health and quota as of now.
@@ -153,7 +165,7 @@ impl Snapshot {
                     continue;
                 }
                 let endpoint = &self.model.endpoints[entry.endpoint];
-                let (health, quota) = seat.cell.read(request.prompt, now);
+                let (health, quota, toll) = seat.cell.read(request.prompt, now);
                 candidates.push(Candidate {
                     endpoint: entry.endpoint,
                     tier,
@@ -164,7 +176,7 @@ impl Snapshot {
                     capabilities: endpoint.capabilities,
                     health,
                     quota: quota.merge(seat.key.read(request.prompt, now)),
-                    toll: Toll::default(),
+                    toll,
                     free: None,
                     warm: Tokens::ZERO,
                     cache_hit: 0.0,

@@ -53,10 +53,9 @@ pub(crate) fn bound(world: &World) -> f64 {
         grant_allowance(&mut problem, world, at, &shares);
         charge_crowding(&mut problem, world, at, &shares);
     }
-    match problem.solve().expect("failing is always possible") {
-        SolveOutcome::Solution(solution) => solution.objective(),
-        SolveOutcome::Interrupted(_) => unreachable!("no limit was set"),
-    }
+    let outcome = problem.solve().expect("failing is always possible");
+    let SolveOutcome::Solution(solution) = outcome else { panic!("no limit was set") };
+    solution.objective()
 }
 
 /// The turn before, where its prompt may still be warm at this seller.
@@ -121,7 +120,7 @@ fn grant_allowance(problem: &mut Problem, world: &World, at: usize, shares: &[Sh
         let order = &world.orders[share.order];
         let bill = world.sellers[at].rates(order.at).bill(order.prompt, 0.0, order.output);
         let covered = problem.add_var(-bill, (0.0, 1.0));
-        problem.add_constraint(&[(covered, 1.0), (share.variable, -1.0)], ComparisonOp::Le, 0.0);
+        problem.add_constraint([(covered, 1.0), (share.variable, -1.0)], ComparisonOp::Le, 0.0);
         sum.add(covered, order.prompt + order.output);
     }
     problem.add_constraint(sum, ComparisonOp::Le, free.tokens);

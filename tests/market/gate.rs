@@ -28,7 +28,7 @@ fn ours(world: &World) -> Report {
     run(world, &mut Ours::new(world))
 }
 
-fn between<'a>(report: &'a Report, seller: usize, from: f64, to: f64) -> impl Iterator<Item = &'a Call> {
+fn between(report: &Report, seller: usize, from: f64, to: f64) -> impl Iterator<Item = &Call> {
     report.calls.iter().filter(move |call| call.seller == seller && (from..to).contains(&call.sent))
 }
 

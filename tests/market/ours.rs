@@ -73,20 +73,24 @@ fn tokens(count: f64) -> Tokens {
     Tokens(count.round() as u64)
 }
 
-fn resources(world: &World) -> Vec<Resource> {
+/// What is scarce at each seller: its limits, in the order of their ledger, then its allowance.
+fn resources(world: &World, seats: &[Seat]) -> Vec<Resource> {
     let mut resources = Vec::new();
-    for (position, seller) in world.sellers.iter().enumerate() {
-        let mut add = |unit, grant, per_second| {
-            resources.push(Resource { unit, grant, per_second, members: vec![EndpointIx::at(position)], price: 0.0 });
+    for (position, (seller, seat)) in world.sellers.iter().zip(seats).enumerate() {
+        let mut add = |unit, grant| {
+            resources.push(Resource {
+                unit,
+                grant,
+                per_second: 0.0,
+                members: vec![EndpointIx::at(position)],
+                price: 0.0,
+            });
         };
-        if let Some(requests) = seller.quota.requests {
-            add(Unit::Requests, Grant::Permission, requests as f64 / 60.0);
+        for (unit, _) in seat.ledger.supplies(at(0.0)).into_iter().flatten() {
+            add(unit, Grant::Permission);
         }
-        if let Some(tokens) = seller.quota.tokens {
-            add(Unit::Tokens, Grant::Permission, tokens as f64 / 60.0);
-        }
-        if let Some(free) = seller.free {
-            add(Unit::Tokens, Grant::FreeOfCharge, free.tokens / world.span);
+        if seller.free.is_some() {
+            add(Unit::Tokens, Grant::FreeOfCharge);
         }
     }
     resources
@@ -94,22 +98,26 @@ fn resources(world: &World) -> Vec<Resource> {
 
 impl Ours {
     pub(crate) fn new(world: &World) -> Self {
-        let seats = world.sellers.iter().map(|seller| {
-            let limits = Limits {
-                requests_per_minute: seller.quota.requests,
-                tokens_per_minute: seller.quota.tokens,
-                ..Limits::default()
-            };
-            Seat {
-                state: EndpointState::new(),
-                ledger: Ledger::new(&limits),
-                price: price(seller.rates(0.0)),
-                free_left: seller.free.map(|free| free.tokens),
-                cache: seller.cache.map(|cache| cache.ttl),
-                promised: 2.0,
-                kept: 1.6,
-            }
-        });
+        let seats: Vec<_> = world
+            .sellers
+            .iter()
+            .map(|seller| {
+                let limits = Limits {
+                    requests_per_minute: seller.quota.requests,
+                    tokens_per_minute: seller.quota.tokens,
+                    ..Limits::default()
+                };
+                Seat {
+                    state: EndpointState::new(),
+                    ledger: Ledger::new(&limits),
+                    price: price(seller.rates(0.0)),
+                    free_left: seller.free.map(|free| free.tokens),
+                    cache: seller.cache.map(|cache| cache.ttl),
+                    promised: 2.0,
+                    kept: 1.6,
+                }
+            })
+            .collect();
         let objective = Objective {
             value_of_second: Dollars(world.worth.second),
             target_first_token: Duration::from_secs_f64(world.worth.target),
@@ -120,12 +128,12 @@ impl Ours {
             exploration: Share(0.01),
         };
         Self {
-            seats: seats.collect(),
+            resources: resources(world, &seats),
+            seats,
             route: RouteState::new(&RetryPolicy { attempts: 3, budget: Share(0.2), floor_per_second: 1.0 }),
             objective,
             sampler: Sampler::default(),
             demand: Demand::default(),
-            resources: resources(world),
             conversations: HashMap::new(),
             span: world.span,
             open: HashMap::new(),
@@ -298,10 +306,13 @@ impl Buyer for Ours {
     }
 
     fn tick(&mut self, now: f64) {
-        for resource in self.resources.iter_mut().filter(|resource| resource.grant == Grant::FreeOfCharge) {
-            let seller = resource.members[0].offset();
-            let left = self.seats[seller].free_left.unwrap_or(0.0);
-            resource.per_second = left / (self.span - now).max(1.0);
+        for (position, seat) in self.seats.iter().enumerate() {
+            let own = self.resources.iter_mut().filter(|resource| resource.members[0].offset() == position);
+            let limits = seat.ledger.supplies(at(now)).into_iter().flatten().map(|(_, per_second)| per_second);
+            let free = seat.free_left.map(|left| left / (self.span - now).max(1.0));
+            for (resource, per_second) in own.zip(limits.chain(free)) {
+                resource.per_second = per_second;
+            }
         }
         let Some(tick) = Tick::of(&mut self.demand, &self.resources, at(now)) else { return };
         for (position, seat) in self.seats.iter_mut().enumerate() {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use super::world::{Fault, Order, World};
+use super::world::{Fault, Luck, Order, World};
 
 /// The most calls for one order.
 const ATTEMPTS: usize = 3;
@@ -251,33 +251,35 @@ impl Run<'_> {
             }
             Some(Fault::Slow(_) | Fault::Drifts(_)) | None => None,
         };
-        let (end, cut) = match refusal {
-            Some((trouble, after)) => {
-                ending.trouble = Some(trouble);
-                (now + after, false)
-            }
-            None => {
-                self.shops[seller].served.push((now, order.prompt));
-                ending.cached = self.cached(seller, order, now, luck.warm);
-                let seller_is = &self.world.sellers[seller];
-                let (odds, times) = seller_is.straggle;
-                let mean = 1.0 + odds * (times - 1.0);
-                let (first, pace) = seller_is.speed(now, order.prompt - ending.cached, f64::from(in_flight));
-                ending.first = first / mean * luck.times;
-                if ending.first > patience {
-                    ending.trouble = Some(Trouble::Timeout);
-                    (now + patience, false)
-                } else {
-                    let share = if luck.cut { 0.5 } else { 1.0 };
-                    self.schedule(now + ending.first, What::FirstToken(call));
-                    ending.trouble = luck.cut.then_some(Trouble::Cut);
-                    (now + ending.first + order.output * share * pace, luck.cut)
-                }
-            }
+        let (end, cut) = if let Some((trouble, after)) = refusal {
+            ending.trouble = Some(trouble);
+            (now + after, false)
+        } else {
+            self.serve(order, &mut ending, luck, patience)
         };
         self.report.calls.push(Call { sent: now, seller, trouble: ending.trouble });
         self.running.push(Running { order: order.id, ending, end, cut });
         self.schedule(end, What::Ends(call));
+    }
+
+    /// The order is at work; returns when it ends, and whether it breaks off.
+    fn serve(&mut self, order: &Order, ending: &mut Ending, luck: Luck, patience: f64) -> (f64, bool) {
+        let (now, seller) = (ending.sent, ending.seller);
+        self.shops[seller].served.push((now, order.prompt));
+        ending.cached = self.cached(seller, order, now, luck.warm);
+        let is = &self.world.sellers[seller];
+        let (odds, times) = is.straggle;
+        let mean = 1.0 + odds * (times - 1.0);
+        let (first, pace) = is.speed(now, order.prompt - ending.cached, f64::from(ending.in_flight));
+        ending.first = first / mean * luck.times;
+        if ending.first > patience {
+            ending.trouble = Some(Trouble::Timeout);
+            return (now + patience, false);
+        }
+        let share = if luck.cut { 0.5 } else { 1.0 };
+        self.schedule(now + ending.first, What::FirstToken(ending.call));
+        ending.trouble = luck.cut.then_some(Trouble::Cut);
+        (now + ending.first + order.output * share * pace, luck.cut)
     }
 
     /// As the strictest of providers count: in any minute.

@@ -94,7 +94,7 @@ fn table() {
         tabulate(scenario, &mut sums);
     }
     for (name, mean) in sums.iter().filter(|(name, _)| *name != "true-means") {
-        println!("mean J/J*       {name:<15} {:>17.3}", mean);
+        println!("mean J/J*       {name:<15} {mean:>17.3}");
     }
 }
 

@@ -182,8 +182,10 @@ impl Rig {
         let (access_log, writer) = AccessLog::start(Sink(Arc::clone(&log)), Arc::clone(&metrics)).unwrap();
         let authority = Authority::new();
         let tls = Arc::new(authority.client_config());
+        let shared = Arc::new(Shared::new(Arc::new(snapshot), metrics, access_log));
+        tokio::spawn(faregate::control::market::run(Arc::clone(&shared)));
         let worker = Arc::new(Worker {
-            shared: Arc::new(Shared::new(Arc::new(snapshot), metrics, access_log)),
+            shared,
             pool: Arc::new(Pool::new(Connector::with_tls(Arc::clone(&net) as Arc<dyn Dial>, tls))),
             rng: Mutex::new(faregate::runtime::seeded(11)),
         });
