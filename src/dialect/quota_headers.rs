@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 /// The longest time to a reset that is believed: a month.
-pub const FARTHEST: Duration = Duration::from_secs(31 * 86_400);
+pub const FARTHEST: Duration = Duration::from_hours(31 * 24);
 
 /// From here on a number is an instant in epoch seconds, and from a thousand times this in milliseconds: as a time to
 /// wait it would be thirty years.
