@@ -9,6 +9,7 @@ mod error;
 mod estimate;
 mod fields;
 mod prompt;
+pub mod quota_headers;
 pub mod reply;
 mod splice;
 pub mod sse;
