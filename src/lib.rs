@@ -6,6 +6,7 @@ pub mod cli;
 pub mod control;
 pub mod dialect;
 pub mod engine;
+pub mod feeds;
 pub mod ids;
 pub mod observe;
 pub mod policy;

@@ -23,7 +23,7 @@ struct Layer {
     crates: &'static [&'static str],
 }
 
-const PURE: [Layer; 4] = [
+const PURE: [Layer; 5] = [
     Layer { modules: &["units", "ids"], uses: &[], crates: &["serde", "thiserror"] },
     Layer { modules: &["engine"], uses: &["units", "ids"], crates: &["rand", "serde", "thiserror"] },
     Layer {
@@ -31,6 +31,7 @@ const PURE: [Layer; 4] = [
         uses: &["units", "ids", "engine"],
         crates: &["bytes", "http", "httpdate", "jiff", "memchr", "serde", "serde_json", "simdutf8", "thiserror"],
     },
+    Layer { modules: &["feeds"], uses: &["units", "engine"], crates: &["serde", "serde_json", "thiserror"] },
     Layer {
         modules: &["policy"],
         uses: &["units", "ids", "engine", "dialect", "catalog"],
