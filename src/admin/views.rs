@@ -201,8 +201,7 @@ const fn label(kind: LimitKind) -> QuotaKind {
 /// Health and quota, its key's quota included, for a request of any size.
 fn reading(snapshot: &Snapshot, position: EndpointIx, now: Timestamp) -> (Reading, QuotaReading) {
     let seat = &snapshot.seats[position];
-    let (health, quota, _) = seat.cell.read(Tokens::ZERO, now);
-    (health, quota.merge(seat.key.read(Tokens::ZERO, now)))
+    (seat.cell.read(now).0, seat.quotas.read(Tokens::ZERO, now))
 }
 
 /// The operator's wish where there is one, else the endpoint's health; and when that may change.

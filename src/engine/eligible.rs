@@ -5,8 +5,8 @@
 
 use super::breaker::Gate;
 use super::features::{Mode, Request};
-use super::ledger::Fit;
 use super::plan::{Admission, Candidate, Reason};
+use super::quota::Fit;
 use super::score::Forecast;
 use crate::units::{Timestamp, Tokens};
 

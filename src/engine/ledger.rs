@@ -3,20 +3,15 @@
 //! Quota is set aside before a call and corrected after it, in the slice of time in which it was set aside. A
 //! provider's 429 would tell the same, a round trip and a failover later.
 
-use std::time::Duration;
-
 use super::features::Limits;
-use super::shadow::Unit;
-use super::window::Window;
-use crate::units::{Share, Timestamp, Tokens, count_to_f64};
+use super::meter::Meter;
+use super::quota::{Fit, QuotaReading};
+use super::shadow::{Supply, Unit};
+use super::told::{Ceiling, Told};
+use crate::units::{Timestamp, Tokens};
 
-/// What is left of a day's quota is meant to last this long.
-const DAY_HORIZON: Duration = Duration::from_hours(6);
-/// When to look again for a place among the concurrent requests: nobody knows when one ends.
-const NEXT_PLACE: Duration = Duration::from_millis(250);
-
-/// Units a second that each limit allows; `None` for those that there are not.
-pub type Supplies = [Option<(Unit, f64)>; 4];
+/// What there is of each limit.
+pub type Supplies = [Supply; 4];
 
 /// What can be limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,15 +32,9 @@ pub enum LimitKind {
 #[derive(Clone, Debug)]
 pub struct Ledger {
     limits: Limits,
-    minute: Windows,
-    day: Windows,
+    meters: [Meter; 4],
     in_flight: u32,
-}
-
-#[derive(Clone, Debug)]
-struct Windows {
-    requests: Window,
-    tokens: Window,
+    ceiling: Option<Ceiling>,
 }
 
 /// Quota set aside for one request.
@@ -54,6 +43,7 @@ struct Windows {
 pub struct Reservation {
     at: Timestamp,
     tokens: Tokens,
+    positions: [u64; 4],
 }
 
 /// A quota does not cover a request.
@@ -66,34 +56,30 @@ pub struct Exhausted {
     pub until: Timestamp,
 }
 
-/// What is left, for one request at one moment.
-#[derive(Clone, Copy, Debug)]
-pub struct QuotaReading {
-    pub(super) fit: Fit,
-    /// Tokens left beyond the request's.
-    pub(super) spare: Tokens,
-    left: [Option<Share>; LimitKind::ALL.len()],
-}
-
-/// Whether a request fits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fit {
-    Now,
-    Later {
-        limit: LimitKind,
-        until: Timestamp,
-    },
-    /// It is larger than the whole limit, and may go once nothing else counts against it.
-    TooLarge {
-        limit: LimitKind,
-        until: Timestamp,
-    },
-}
-
 impl LimitKind {
     /// All of them.
     pub const ALL: [Self; 5] =
         [Self::RequestsPerMinute, Self::RequestsPerDay, Self::TokensPerMinute, Self::TokensPerDay, Self::Concurrency];
+
+    /// Those that are counted over time.
+    pub(super) const COUNTED: [Self; 4] =
+        [Self::RequestsPerMinute, Self::RequestsPerDay, Self::TokensPerMinute, Self::TokensPerDay];
+
+    /// In what it is counted; `None` for what is not used up.
+    pub(super) const fn unit(self) -> Option<Unit> {
+        match self {
+            Self::RequestsPerMinute | Self::RequestsPerDay => Some(Unit::Requests),
+            Self::TokensPerMinute | Self::TokensPerDay => Some(Unit::Tokens),
+            Self::Concurrency => None,
+        }
+    }
+
+    pub(super) const fn is_daily(self) -> bool {
+        match self {
+            Self::RequestsPerDay | Self::TokensPerDay => true,
+            Self::RequestsPerMinute | Self::TokensPerMinute | Self::Concurrency => false,
+        }
+    }
 
     /// Its name.
     pub const fn label(self) -> &'static str {
@@ -110,14 +96,7 @@ impl LimitKind {
 impl Ledger {
     /// Nothing used yet.
     pub fn new(limits: &Limits) -> Self {
-        let windows =
-            |slices, slice| Windows { requests: Window::new(slices, slice), tokens: Window::new(slices, slice) };
-        Self {
-            limits: *limits,
-            minute: windows(60, Duration::from_secs(1)),
-            day: windows(96, Duration::from_mins(15)),
-            in_flight: 0,
-        }
+        Self { limits: *limits, meters: LimitKind::COUNTED.map(Meter::new), in_flight: 0, ceiling: None }
     }
 
     /// Takes new limits; what was used stays used.
@@ -128,16 +107,8 @@ impl Ledger {
     /// What is left for a request of `tokens`.
     pub fn read(&self, tokens: Tokens, now: Timestamp) -> QuotaReading {
         let mut reading = QuotaReading::unlimited();
-        let windows = [
-            (LimitKind::RequestsPerMinute, self.limits.requests_per_minute, &self.minute.requests, Tokens(1)),
-            (LimitKind::RequestsPerDay, self.limits.requests_per_day, &self.day.requests, Tokens(1)),
-            (LimitKind::TokensPerMinute, self.limits.tokens_per_minute, &self.minute.tokens, tokens),
-            (LimitKind::TokensPerDay, self.limits.tokens_per_day, &self.day.tokens, tokens),
-        ];
-        for (kind, limit, window, need) in windows {
-            if let Some(limit) = limit {
-                reading = reading.merge(QuotaReading::of_window(kind, limit, window, need, now));
-            }
+        for meter in &self.meters {
+            reading = reading.merge(meter.read(self.limit(meter.kind(), now), tokens, now));
         }
         match self.limits.concurrency {
             Some(limit) => reading.merge(QuotaReading::of_concurrency(limit, self.in_flight, now)),
@@ -145,20 +116,12 @@ impl Ledger {
         }
     }
 
-    /// What each limit allows a second, for as long as it lasts: a minute's quota is renewed as fast as it is used, and
-    /// of a day's no more than a quarter of a day should see the end.
+    /// What there is of each limit.
     pub fn supplies(&self, now: Timestamp) -> Supplies {
-        let per_minute = |limit: Option<u64>, unit| limit.map(|limit| (unit, count_to_f64(limit) / 60.0));
-        let per_day = |limit: Option<u64>, window: &Window, unit| {
-            let left = limit?.saturating_sub(window.used(now));
-            Some((unit, count_to_f64(left) / DAY_HORIZON.as_secs_f64()))
-        };
-        [
-            per_minute(self.limits.requests_per_minute, Unit::Requests),
-            per_day(self.limits.requests_per_day, &self.day.requests, Unit::Requests),
-            per_minute(self.limits.tokens_per_minute, Unit::Tokens),
-            per_day(self.limits.tokens_per_day, &self.day.tokens, Unit::Tokens),
-        ]
+        self.meters.each_ref().map(|meter| {
+            let per_second = meter.per_second(self.limit(meter.kind(), now), now).unwrap_or(f64::INFINITY);
+            Supply { unit: meter.kind().unit().unwrap_or(Unit::Requests), per_second, taken: meter.set_aside() }
+        })
     }
 
     /// Sets quota aside for a request of `tokens`, of all limits or of none.
@@ -167,12 +130,27 @@ impl Ledger {
             Fit::Now => {}
             Fit::Later { limit, until } | Fit::TooLarge { limit, until } => return Err(Exhausted { limit, until }),
         }
-        for windows in [&mut self.minute, &mut self.day] {
-            windows.requests.add(1, now);
-            windows.tokens.add(tokens.0, now);
-        }
+        let positions = self.meters.each_mut().map(|meter| meter.reserve(meter.need(tokens), now));
         self.in_flight += 1;
-        Ok(Reservation { at: now, tokens })
+        Ok(Reservation { at: now, tokens, positions })
+    }
+
+    /// Learns what the provider says of its quotas in its reply to the call of `reservation`.
+    pub fn learn(&mut self, reservation: &Reservation, told: &[Told], now: Timestamp) {
+        for (meter, position) in self.meters.iter_mut().zip(reservation.positions) {
+            let kind = meter.kind();
+            for told in told.iter().filter(|told| told.kind == kind) {
+                meter.learn(told, position, now);
+            }
+        }
+    }
+
+    /// Learns from the refusal of the call of `reservation` for its quota, where nothing else says what that is.
+    pub fn refused(&mut self, reservation: &Reservation, now: Timestamp) {
+        let is_known = self.ceiling.is_none() && self.supplies(now).iter().any(|supply| supply.per_second.is_finite());
+        if let Some(meter) = self.meters.first().filter(|_| !is_known) {
+            self.ceiling = Ceiling::lowered(self.ceiling, meter.used(now), reservation.at, now);
+        }
     }
 
     /// Replaces what was set aside by what was used.
@@ -187,102 +165,38 @@ impl Ledger {
 
     fn close(
         &mut self,
-        Reservation { at, tokens: reserved }: Reservation,
+        Reservation { at, tokens: reserved, positions }: Reservation,
         requests: u64,
         tokens: Tokens,
         now: Timestamp,
     ) {
-        for windows in [&mut self.minute, &mut self.day] {
-            windows.requests.correct(1, requests, at, now);
-            windows.tokens.correct(reserved.0, tokens.0, at, now);
+        for (meter, position) in self.meters.iter_mut().zip(positions) {
+            let used = if meter.kind().unit() == Some(Unit::Tokens) { tokens.0 } else { requests };
+            meter.settle(position, (meter.need(reserved), used), at, now);
         }
         self.in_flight = self.in_flight.saturating_sub(1);
     }
-}
 
-impl QuotaReading {
-    /// Without limits.
-    pub const fn unlimited() -> Self {
-        Self { fit: Fit::Now, spare: Tokens(u64::MAX), left: [None; LimitKind::ALL.len()] }
-    }
-
-    /// Both quotas at once: of each limit the scarcer.
-    #[must_use]
-    pub fn merge(self, other: Self) -> Self {
-        let mut left = self.left;
-        for (mine, theirs) in left.iter_mut().zip(other.left) {
-            *mine = match (*mine, theirs) {
-                (Some(mine), Some(theirs)) => Some(Share(mine.0.min(theirs.0))),
-                (mine, theirs) => mine.or(theirs),
-            };
-        }
-        Self { fit: self.fit.later(other.fit), spare: self.spare.min(other.spare), left }
-    }
-
-    /// What is left of each limit that exists, as a share of it.
-    pub fn ratios(&self) -> impl Iterator<Item = (LimitKind, Share)> {
-        LimitKind::ALL.into_iter().zip(self.left).filter_map(|(kind, left)| Some((kind, left?)))
-    }
-
-    fn of_window(kind: LimitKind, limit: u64, window: &Window, need: Tokens, now: Timestamp) -> Self {
-        let used = window.used(now);
-        let left = limit.saturating_sub(used);
-        let fit = if need.0 <= left || used == 0 {
-            Fit::Now
-        } else if need.0 > limit {
-            Fit::TooLarge { limit: kind, until: window.down_to(0, now) }
-        } else {
-            Fit::Later { limit: kind, until: window.down_to(limit - need.0, now) }
-        };
-        let spare = match kind {
-            LimitKind::TokensPerMinute | LimitKind::TokensPerDay if used > 0 => Tokens(left.saturating_sub(need.0)),
-            LimitKind::TokensPerMinute
-            | LimitKind::TokensPerDay
-            | LimitKind::RequestsPerMinute
-            | LimitKind::RequestsPerDay
-            | LimitKind::Concurrency => Tokens(u64::MAX),
-        };
-        Self::unlimited().with(kind, left, limit, fit, spare)
-    }
-
-    fn of_concurrency(limit: u32, in_flight: u32, now: Timestamp) -> Self {
-        let kind = LimitKind::Concurrency;
-        let fit = if in_flight < limit { Fit::Now } else { Fit::Later { limit: kind, until: now + NEXT_PLACE } };
-        let left = u64::from(limit.saturating_sub(in_flight));
-        Self::unlimited().with(kind, left, u64::from(limit), fit, Tokens(u64::MAX))
-    }
-
-    fn with(mut self, kind: LimitKind, left: u64, limit: u64, fit: Fit, spare: Tokens) -> Self {
-        let ratio = Share(count_to_f64(left) / count_to_f64(limit.max(1)));
-        for (_, entry) in LimitKind::ALL.into_iter().zip(&mut self.left).filter(|(other, _)| *other == kind) {
-            *entry = Some(ratio);
-        }
-        Self { fit, spare, ..self }
-    }
-}
-
-impl Fit {
-    /// The one that takes longer; being too large says more than being early.
-    fn later(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Now, fit) | (fit, Self::Now) => fit,
-            (
-                Self::Later { until: mine, .. } | Self::TooLarge { until: mine, .. },
-                Self::Later { until: theirs, .. } | Self::TooLarge { until: theirs, .. },
-            ) => {
-                if theirs > mine {
-                    other
-                } else {
-                    self
-                }
+    /// As configured; else, of requests a minute, as refusals have shown.
+    fn limit(&self, kind: LimitKind, now: Timestamp) -> Option<u64> {
+        match kind {
+            LimitKind::RequestsPerMinute => {
+                self.limits.requests_per_minute.or_else(|| self.ceiling.and_then(|ceiling| ceiling.limit(now)))
             }
+            LimitKind::RequestsPerDay => self.limits.requests_per_day,
+            LimitKind::TokensPerMinute => self.limits.tokens_per_minute,
+            LimitKind::TokensPerDay => self.limits.tokens_per_day,
+            LimitKind::Concurrency => self.limits.concurrency.map(u64::from),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::units::Share;
 
     fn at(seconds: f64) -> Timestamp {
         Timestamp::START + Duration::from_secs_f64(seconds)

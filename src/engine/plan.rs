@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::endpoint::Reading;
 use super::features::{Capabilities, Handicap, Objective};
-use super::ledger::QuotaReading;
 use super::price::Price;
+use super::quota::QuotaReading;
 use super::route::RouteReading;
 use super::score::Terms;
 use super::shadow::Toll;

@@ -10,10 +10,14 @@ use std::collections::HashMap;
 use super::demand::{Bid, Demand, Sample};
 use super::trial::{Prospect, Trial};
 use crate::ids::EndpointIx;
-use crate::units::{Dollars, Timestamp};
+use crate::units::{Dollars, Timestamp, count_to_f64};
 
 /// How much of a new price is taken over at once. Slower cost 6 % where allowances mattered.
 const SMOOTHING: f64 = 0.4;
+/// Seconds over which it is seen how much is taken.
+const PACE_MEMORY: f64 = 5.0;
+/// From this share of the supply on, a resource is in use.
+const IN_USE: f64 = 0.7;
 /// Less than this is nought: a decaying price would linger for ever.
 const NOTHING: f64 = 1e-12;
 
@@ -35,19 +39,28 @@ pub enum Grant {
     FreeOfCharge,
 }
 
+/// What there is of a resource.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Supply {
+    /// What it is counted in.
+    pub unit: Unit,
+    /// Units that may be used a second, for as long as they last; infinite where nothing limits.
+    pub per_second: f64,
+    /// Units that have been taken, ever.
+    pub taken: u64,
+}
+
 /// Something of which there is only so much, and its price.
 #[derive(Clone, Debug)]
 pub struct Resource {
-    /// What it is counted in.
-    pub unit: Unit,
-    /// What it is good for.
-    pub grant: Grant,
-    /// Units that may be used a second, as far as can be seen.
-    pub per_second: f64,
-    /// Which endpoints use it.
-    pub members: Vec<EndpointIx>,
-    /// Dollars per unit.
-    pub price: f64,
+    unit: Unit,
+    grant: Grant,
+    per_second: f64,
+    members: Vec<EndpointIx>,
+    price: f64,
+    taken: u64,
+    /// Units taken a second, of late.
+    pace: f64,
 }
 
 /// What the scarce quotas that an endpoint uses are worth.
@@ -93,6 +106,58 @@ impl Toll {
 }
 
 impl Resource {
+    /// A resource of unknown supply at this price.
+    pub const fn new(unit: Unit, grant: Grant, price: f64) -> Self {
+        Self { unit, grant, per_second: f64::INFINITY, members: Vec::new(), price, taken: 0, pace: 0.0 }
+    }
+
+    /// One more endpoint uses it.
+    pub fn join(&mut self, endpoint: EndpointIx) {
+        self.members.push(endpoint);
+    }
+
+    /// What it is counted in.
+    pub const fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// What it is good for.
+    pub const fn grant(&self) -> Grant {
+        self.grant
+    }
+
+    /// Which endpoints use it.
+    pub fn members(&self) -> &[EndpointIx] {
+        &self.members
+    }
+
+    /// Dollars per unit.
+    pub const fn price(&self) -> f64 {
+        self.price
+    }
+
+    /// Takes a new price.
+    pub const fn reprice(&mut self, price: f64) {
+        self.price = price;
+    }
+
+    /// Takes note of what there is now, `elapsed` seconds after the last time.
+    pub fn supply(&mut self, supply: Supply, elapsed: f64) {
+        let fresh = count_to_f64(supply.taken.saturating_sub(self.taken)) / elapsed;
+        let share = (elapsed / PACE_MEMORY).min(1.0);
+        self.pace += share * (fresh - self.pace);
+        (self.per_second, self.taken) = (supply.per_second, supply.taken);
+    }
+
+    /// How much of a price that was found is asked. What is left lying although many would have it is too dear, whatever
+    /// the sample says: estimates change, and samples remember the old ones.
+    fn confidence(&self) -> f64 {
+        match self.grant {
+            Grant::Permission if self.per_second > 0.0 => (self.pace / (IN_USE * self.per_second)).clamp(0.1, 1.0),
+            Grant::Permission | Grant::FreeOfCharge => 1.0,
+        }
+    }
+
     fn units(&self, sample: &Sample) -> f64 {
         match self.unit {
             Unit::Requests => 1.0,
@@ -102,7 +167,7 @@ impl Resource {
 
     /// `price`, moved towards what was found.
     fn smoothed(&self, found: f64) -> f64 {
-        let price = (1.0 - SMOOTHING) * self.price + SMOOTHING * found;
+        let price = (1.0 - SMOOTHING) * self.price + SMOOTHING * found * self.confidence();
         if price < NOTHING { 0.0 } else { price }
     }
 }
@@ -169,6 +234,9 @@ impl<'a> Tick<'a> {
         let is_member = |bid: &Bid| self.by_endpoint.get(&bid.endpoint).is_some_and(|indices| indices.contains(&index));
         let need = |sample: &Sample| resource.units(sample) * sample.stands_for;
         let concerned = |sample: &&Sample| sample.bids.iter().any(|bid| bid.is_open && is_member(bid));
+        if resource.per_second == f64::INFINITY {
+            return 0.0;
+        }
         let mut left = resource.per_second.max(0.0) * self.span;
         if self.demand.samples().filter(concerned).map(need).sum::<f64>() <= left {
             return 0.0;

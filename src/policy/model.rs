@@ -156,7 +156,9 @@ pub struct Key {
     pub id: Arc<str>,
     /// What is sent as `Authorization: Bearer …`; `None` sends no such header.
     pub secret: Option<Secret>,
-    /// What the provider allows this key, over all models.
+    /// Whose quota it uses: `upstream@account`. Keys of one account share it.
+    pub account: Arc<str>,
+    /// What the provider allows this account, over all models.
     pub limits: Limits,
 }
 

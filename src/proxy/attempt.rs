@@ -84,6 +84,9 @@ impl Trouble {
     }
 }
 
+/// Told of a reply's headers as soon as they are there, whatever becomes of the reply.
+pub(super) type Heard<'a> = dyn FnMut(&HeaderMap) + Send + 'a;
+
 /// Sends `letter` to `target` and reads on to the commit point.
 pub(super) async fn attempt(
     pool: &Arc<Pool>,
@@ -91,6 +94,7 @@ pub(super) async fn attempt(
     letter: Letter<'_>,
     limits: Limits,
     held: &mut Held,
+    heard: &mut Heard<'_>,
 ) -> Verdict {
     let checkout = pool.checkout(&target.url, limits.timeouts.connect);
     let lease = match tokio::time::timeout_at(limits.deadline, checkout).await {
@@ -103,7 +107,7 @@ pub(super) async fn attempt(
     };
     let soft = crate::runtime::instant() + limits.answer;
     let sent = crate::runtime::now();
-    let answer = exchange(pool, lease, target, letter, limits, held);
+    let answer = exchange(pool, lease, target, letter, limits, held, heard);
     match tokio::time::timeout_at(soft.min(limits.deadline), answer).await {
         Ok(verdict) => verdict,
         Err(_elapsed) => {
@@ -122,6 +126,7 @@ async fn exchange(
     letter: Letter<'_>,
     limits: Limits,
     held: &mut Held,
+    heard: &mut Heard<'_>,
 ) -> Verdict {
     let (kind, usage_chunk, choices) = (letter.kind, letter.usage_chunk, letter.choices);
     let (response, lease) = match send(pool, lease, target, letter, limits).await {
@@ -129,6 +134,7 @@ async fn exchange(
         Err(trouble) => return Verdict::Failed(trouble),
     };
     let (parts, incoming) = response.into_parts();
+    heard(&parts.headers);
     let body = LeasedBody::new(incoming, lease);
     if !parts.status.is_success() {
         return refused_or_failed(parts, body).await;

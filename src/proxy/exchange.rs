@@ -96,6 +96,13 @@ impl Exchange {
         self.guard.as_mut()
     }
 
+    /// The head of the reply to the call in flight is there.
+    pub(super) fn hear(&self, headers: &HeaderMap) {
+        if let Some(guard) = &self.guard {
+            guard.hear(headers);
+        }
+    }
+
     /// The call in flight has ended.
     pub(super) fn settle(&mut self, end: End) {
         if let Some(guard) = self.guard.take() {

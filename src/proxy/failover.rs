@@ -93,7 +93,8 @@ async fn ask(exchange: &mut Exchange, call: &Call, endpoint: EndpointIx, limits:
     let target = Arc::clone(&exchange.snapshot.seats[endpoint].target);
     let inject = if target.takes_usage() { call.inject_usage } else { InjectUsage::No };
     let pool = Arc::clone(&exchange.worker.pool);
-    let mut verdict = attempt(&pool, &target, letter(exchange, call, endpoint, inject), limits, held).await;
+    let first = letter(exchange, call, endpoint, inject);
+    let mut verdict = attempt(&pool, &target, first, limits, held, &mut |headers| exchange.hear(headers)).await;
     if let Verdict::Refused(_, body) = &verdict
         && inject == InjectUsage::Yes
         && memmem::find(body, b"stream_options").is_some()
@@ -101,7 +102,8 @@ async fn ask(exchange: &mut Exchange, call: &Call, endpoint: EndpointIx, limits:
         // The client has not asked for it, so it is not the client's fault.
         tracing::info!(endpoint = %exchange.snapshot.model.endpoints[endpoint].id, "does not take stream_options: usage is estimated from now on");
         target.spare_usage();
-        verdict = attempt(&pool, &target, letter(exchange, call, endpoint, InjectUsage::No), limits, held).await;
+        let again = letter(exchange, call, endpoint, InjectUsage::No);
+        verdict = attempt(&pool, &target, again, limits, held, &mut |headers| exchange.hear(headers)).await;
     }
     exchange.waited(runtime::now().since(begun));
     verdict

@@ -6,11 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
+
+use super::quota::told;
 use crate::engine::{Entry, Event, Failure, LengthClass, Mode, Price, Request, Thinking, Usage};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::{AttemptResult, Waste};
 use crate::runtime;
-use crate::state::{Seat, Snapshot, Ticket};
+use crate::state::{Seat, Snapshot, Tickets};
 use crate::units::{Dollars, PicoUsd, Timestamp, Tokens};
 
 /// How a call ended.
@@ -73,12 +76,6 @@ pub(super) struct Guard {
     tickets: Option<Tickets>,
 }
 
-#[derive(Debug)]
-struct Tickets {
-    endpoint: Ticket,
-    key: Ticket,
-}
-
 impl Guard {
     /// Sets quota aside for a call of `entry` and counts it as in flight; `None` if another request took the place
     /// since the decision.
@@ -87,9 +84,9 @@ impl Guard {
         let now = runtime::now();
         let seat = &snapshot.seats[entry.endpoint];
         let tokens = request.prompt + entry.expected_output;
-        let key = seat.key.admit(tokens, now)?;
-        let Some((endpoint, in_flight_at_send)) = seat.cell.admit(entry.admission, mode, tokens, now) else {
-            seat.key.give_back(key, now);
+        let tickets = seat.quotas.admit(tokens, now)?;
+        let Some(in_flight_at_send) = seat.cell.admit(entry.admission, mode, now) else {
+            seat.quotas.give_back(tickets, now);
             return None;
         };
         Some(Self {
@@ -106,7 +103,7 @@ impl Guard {
             first_token: None,
             reported: None,
             output_estimate: Tokens::ZERO,
-            tickets: Some(Tickets { endpoint, key }),
+            tickets: Some(tickets),
         })
     }
 
@@ -118,6 +115,15 @@ impl Guard {
     /// Its cells and fixed parts.
     pub(super) fn seat(&self) -> &Arc<Seat> {
         &self.snapshot.seats[self.endpoint]
+    }
+
+    /// Learns what a reply's headers tell of quota.
+    pub(super) fn hear(&self, headers: &HeaderMap) {
+        let seat = self.seat();
+        let told = told(headers, seat.target.windows);
+        if let (false, Some(tickets)) = (told.is_empty(), &self.tickets) {
+            seat.quotas.learn(tickets, &told, runtime::now());
+        }
     }
 
     /// The first token of a stream has arrived.
@@ -170,13 +176,13 @@ impl Guard {
         match end {
             // Nothing arrived there, so nothing was counted there.
             End::Failed { failure: Failure::Unreachable, .. } => {
-                seat.cell.give_back(tickets.endpoint, now);
-                seat.key.give_back(tickets.key, now);
+                seat.quotas.give_back(tickets, now);
             }
             End::Answered | End::Refused | End::Failed { .. } | End::Cut | End::Abandoned => {
-                let used = usage.input + usage.output;
-                seat.cell.settle(tickets.endpoint, used, now);
-                seat.key.settle(tickets.key, used, now);
+                if matches!(end, End::Failed { failure: Failure::RateLimited, retry_after: None }) {
+                    seat.quotas.refused(&tickets, now);
+                }
+                seat.quotas.settle(tickets, usage.input + usage.output, now);
             }
         }
     }

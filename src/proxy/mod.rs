@@ -18,6 +18,7 @@ mod outgoing;
 mod patience;
 mod plain;
 pub mod pool;
+mod quota;
 mod relay;
 mod reply;
 mod service;

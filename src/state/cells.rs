@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::engine::{
-    Admission, EndpointState, Event, Ledger, LengthClass, Limits, Mode, QuotaReading, Reading, Reservation,
-    RetryPolicy, RouteReading, RouteState, Standing, Supplies, Toll, Trial,
+    Admission, EndpointState, Event, LengthClass, Mode, Reading, RetryPolicy, RouteReading, RouteState, Standing, Toll,
+    Trial,
 };
 use crate::ids::EndpointId;
 use crate::policy::model::{Key, Secret};
-use crate::units::{Dollars, Timestamp, Tokens};
+use crate::units::{Dollars, Timestamp};
 
 /// The weight of the newest score in the mean that operators see.
 const SCORE_WEIGHT: f64 = 0.1;
@@ -23,23 +23,21 @@ const SCORE_WEIGHT: f64 = 0.1;
 pub struct EndpointCell {
     /// `upstream/model#key`.
     pub id: EndpointId,
-    inner: Mutex<Metered>,
+    inner: Mutex<Tolled>,
     wish: AtomicU8,
     score: AtomicU64,
     requests: AtomicU64,
 }
 
-/// One key of an upstream, over all its models.
+/// One key of an upstream: whether it is still the same.
 #[derive(Debug)]
 pub struct KeyCell {
-    ledger: Mutex<Ledger>,
     secret: Mutex<Option<Secret>>,
 }
 
 #[derive(Debug)]
-struct Metered {
+struct Tolled {
     state: EndpointState,
-    ledger: Ledger,
     toll: Toll,
 }
 
@@ -58,40 +56,22 @@ impl Override {
     const ALL: [Self; 3] = [Self::Enabled, Self::Draining, Self::Disabled];
 }
 
-/// Quota set aside in one ledger.
-#[derive(Debug)]
-pub struct Ticket(Reservation);
-
 impl EndpointCell {
     /// A new endpoint, about which nothing is known.
-    pub fn new(id: EndpointId, limits: &Limits) -> Self {
+    pub fn new(id: EndpointId) -> Self {
         Self {
             id,
-            inner: Mutex::new(Metered {
-                state: EndpointState::new(),
-                ledger: Ledger::new(limits),
-                toll: Toll::default(),
-            }),
+            inner: Mutex::new(Tolled { state: EndpointState::new(), toll: Toll::default() }),
             wish: AtomicU8::new(0),
             score: AtomicU64::new(f64::NAN.to_bits()),
             requests: AtomicU64::new(0),
         }
     }
 
-    /// Takes the limits of a new snapshot; what was used stays used.
-    pub fn relimit(&self, limits: &Limits) {
-        self.inner.lock().ledger.relimit(limits);
-    }
-
-    /// Health, quota for a request of `tokens`, and what that quota is worth.
-    pub fn read(&self, tokens: Tokens, now: Timestamp) -> (Reading, QuotaReading, Toll) {
+    /// Health, and what its quota is worth.
+    pub fn read(&self, now: Timestamp) -> (Reading, Toll) {
         let inner = self.inner.lock();
-        (inner.state.read(now), inner.ledger.read(tokens, now), inner.toll)
-    }
-
-    /// What each limit of its own allows a second.
-    pub fn supplies(&self, now: Timestamp) -> Supplies {
-        self.inner.lock().ledger.supplies(now)
+        (inner.state.read(now), inner.toll)
     }
 
     /// Notes what its quota is worth, and how often it should be tried though it seems worse than others.
@@ -101,33 +81,22 @@ impl EndpointCell {
         inner.state.try_every(trial);
     }
 
-    /// Sets quota aside for a request that is about to be sent and counts it as in flight. `None` if another request
-    /// was faster. Returns the number in flight before this one.
-    pub fn admit(&self, admission: Admission, mode: Mode, tokens: Tokens, now: Timestamp) -> Option<(Ticket, u32)> {
+    /// Counts a request in flight that is about to be sent; `None` if another was faster. Returns the number in flight
+    /// before this one.
+    pub fn admit(&self, admission: Admission, mode: Mode, now: Timestamp) -> Option<u32> {
         let mut inner = self.inner.lock();
         if !inner.state.try_admit(admission, now) {
             return None;
         }
-        let reservation = inner.ledger.reserve(tokens, now).ok()?;
         let before = inner.state.in_flight();
         inner.state.observe(Event::Sent { mode }, now);
         self.requests.fetch_add(1, Ordering::Relaxed);
-        Some((Ticket(reservation), before))
+        Some(before)
     }
 
     /// Notes what happened to a request in flight.
     pub fn observe(&self, event: Event, now: Timestamp) {
         self.inner.lock().state.observe(event, now);
-    }
-
-    /// Replaces the quota set aside by what was used.
-    pub fn settle(&self, ticket: Ticket, used: Tokens, now: Timestamp) {
-        self.inner.lock().ledger.settle(ticket.0, used, now);
-    }
-
-    /// Gives the quota back that was set aside.
-    pub fn give_back(&self, ticket: Ticket, now: Timestamp) {
-        self.inner.lock().ledger.give_back(ticket.0, now);
     }
 
     /// Forgets failures and blocks.
@@ -172,44 +141,17 @@ impl EndpointCell {
 }
 
 impl KeyCell {
-    /// A new key, about which nothing is known.
+    /// A new key.
     pub fn new(key: &Key) -> Self {
-        Self { ledger: Mutex::new(Ledger::new(&key.limits)), secret: Mutex::new(key.secret.clone()) }
+        Self { secret: Mutex::new(key.secret.clone()) }
     }
 
-    /// Takes the limits and the secret of a new snapshot; what was used stays used. Says whether the secret is another
-    /// one, of which nothing is known.
+    /// Takes the secret of a new snapshot. Says whether it is another one, of which nothing is known.
     pub fn renew(&self, key: &Key) -> bool {
-        self.ledger.lock().relimit(&key.limits);
         let mut secret = self.secret.lock();
         let rotated = *secret != key.secret;
         secret.clone_from(&key.secret);
         rotated
-    }
-
-    /// The key's quota for a request of `tokens`.
-    pub fn read(&self, tokens: Tokens, now: Timestamp) -> QuotaReading {
-        self.ledger.lock().read(tokens, now)
-    }
-
-    /// What each limit allows a second.
-    pub fn supplies(&self, now: Timestamp) -> Supplies {
-        self.ledger.lock().supplies(now)
-    }
-
-    /// Sets quota aside, or `None` if another request was faster.
-    pub fn admit(&self, tokens: Tokens, now: Timestamp) -> Option<Ticket> {
-        self.ledger.lock().reserve(tokens, now).ok().map(Ticket)
-    }
-
-    /// Replaces the quota set aside by what was used.
-    pub fn settle(&self, ticket: Ticket, used: Tokens, now: Timestamp) {
-        self.ledger.lock().settle(ticket.0, used, now);
-    }
-
-    /// Gives the quota back that was set aside.
-    pub fn give_back(&self, ticket: Ticket, now: Timestamp) {
-        self.ledger.lock().give_back(ticket.0, now);
     }
 }
 

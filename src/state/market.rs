@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::quotas::QuotaCell;
 use super::snapshot::Snapshot;
 use crate::engine::{Demand, Grant, Request, Resource, Sample, Sampler, Tick, Toll, Unit, View};
 use crate::ids::{EndpointIx, IdVec};
@@ -32,28 +33,18 @@ pub struct Market {
     demand: Demand,
     /// The snapshot that the samples speak of.
     of: Option<Arc<Snapshot>>,
-    supplies: Vec<Supply>,
+    sources: Vec<Source>,
     resources: Vec<Resource>,
+    ticked: Timestamp,
     /// The last prices, for the next snapshot.
-    prices: HashMap<(String, usize), f64>,
+    prices: HashMap<(Arc<str>, usize), f64>,
 }
 
-/// Where a resource's supply is read.
+/// Where a resource's supply is read: one of a quota's limits.
 #[derive(Clone, Debug)]
-struct Supply {
-    /// Whose it is: a key's, or an endpoint's.
-    owner: String,
-    member: EndpointIx,
-    /// Whether it is its key's.
-    scope: Scope,
-    /// Which of the ledger's limits.
+struct Source {
+    quota: Arc<QuotaCell>,
     limit: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
-    Key,
-    Endpoint,
 }
 
 impl Inlet {
@@ -83,8 +74,12 @@ impl Market {
         for sample in snapshot.inlet.drain() {
             self.demand.note(sample);
         }
-        for (resource, supply) in self.resources.iter_mut().zip(&self.supplies) {
-            resource.per_second = supply.per_second(snapshot, now);
+        let elapsed = now.since(self.ticked).as_secs_f64().max(1e-3);
+        self.ticked = now;
+        for (resource, source) in self.resources.iter_mut().zip(&self.sources) {
+            if let Some(supply) = source.quota.supplies(now).get(source.limit) {
+                resource.supply(*supply, elapsed);
+            }
         }
         let (prices, trials) = match Tick::of(&mut self.demand, &self.resources, now) {
             Some(tick) => (
@@ -95,7 +90,7 @@ impl Market {
             None => (vec![0.0; self.resources.len()], snapshot.seats.map(|_| None)),
         };
         for (resource, price) in self.resources.iter_mut().zip(prices) {
-            resource.price = price;
+            resource.reprice(price);
         }
         for (endpoint, seat) in snapshot.seats.iter() {
             seat.cell.price(self.toll(endpoint), trials[endpoint]);
@@ -103,62 +98,35 @@ impl Market {
     }
 
     fn toll(&self, endpoint: EndpointIx) -> Toll {
-        let used = self.resources.iter().filter(|resource| resource.members.contains(&endpoint));
-        used.fold(Toll::default(), |toll, resource| toll.with(resource.unit, resource.price))
+        let used = self.resources.iter().filter(|resource| resource.members().contains(&endpoint));
+        used.fold(Toll::default(), |toll, resource| toll.with(resource.unit(), resource.price()))
     }
 
     fn move_to(&mut self, snapshot: &Arc<Snapshot>) {
-        for (supply, resource) in self.supplies.iter().zip(&self.resources) {
-            self.prices.insert((supply.owner.clone(), supply.limit), resource.price);
+        for (source, resource) in self.sources.iter().zip(&self.resources) {
+            self.prices.insert((Arc::clone(&source.quota.id), source.limit), resource.price());
         }
-        let mut found: Vec<(Supply, Resource)> = Vec::new();
+        let mut found: Vec<(Source, Resource)> = Vec::new();
         for (endpoint, seat) in snapshot.seats.iter() {
-            let limits = seat
-                .key
-                .supplies(Timestamp::START)
-                .into_iter()
-                .enumerate()
-                .map(|(limit, one)| (Scope::Key, limit, one));
-            let own = seat
-                .cell
-                .supplies(Timestamp::START)
-                .into_iter()
-                .enumerate()
-                .map(|(limit, one)| (Scope::Endpoint, limit, one));
-            for (scope, limit, (unit, _)) in
-                limits.chain(own).filter_map(|(scope, limit, one)| Some((scope, limit, one?)))
-            {
-                let owner = match scope {
-                    Scope::Key => format!("key {}", snapshot.model.keys[snapshot.model.endpoints[endpoint].key].id),
-                    Scope::Endpoint => format!("endpoint {}", seat.cell.id),
-                };
-                self.add(&mut found, Supply { owner, member: endpoint, scope, limit }, unit);
+            for quota in [&seat.quotas.account, &seat.quotas.model] {
+                for (limit, supply) in quota.supplies(Timestamp::START).into_iter().enumerate() {
+                    self.add(&mut found, endpoint, Source { quota: Arc::clone(quota), limit }, supply.unit);
+                }
             }
         }
-        (self.supplies, self.resources) = found.into_iter().unzip();
+        (self.sources, self.resources) = found.into_iter().unzip();
         self.demand = Demand::default();
         self.of = Some(Arc::clone(snapshot));
     }
 
-    fn add(&self, found: &mut Vec<(Supply, Resource)>, supply: Supply, unit: Unit) {
-        let same = |known: &Supply| known.owner == supply.owner && known.limit == supply.limit;
+    fn add(&self, found: &mut Vec<(Source, Resource)>, endpoint: EndpointIx, source: Source, unit: Unit) {
+        let same = |known: &Source| Arc::ptr_eq(&known.quota, &source.quota) && known.limit == source.limit;
         if let Some((_, resource)) = found.iter_mut().find(|(known, _)| same(known)) {
-            resource.members.push(supply.member);
-            return;
+            return resource.join(endpoint);
         }
-        let price = self.prices.get(&(supply.owner.clone(), supply.limit)).copied().unwrap_or(0.0);
-        let members = vec![supply.member];
-        found.push((supply, Resource { unit, grant: Grant::Permission, per_second: 0.0, members, price }));
-    }
-}
-
-impl Supply {
-    fn per_second(&self, snapshot: &Snapshot, now: Timestamp) -> f64 {
-        let seat = &snapshot.seats[self.member];
-        let supplies = match self.scope {
-            Scope::Key => seat.key.supplies(now),
-            Scope::Endpoint => seat.cell.supplies(now),
-        };
-        supplies.get(self.limit).copied().flatten().map_or(0.0, |(_, per_second)| per_second)
+        let price = self.prices.get(&(Arc::clone(&source.quota.id), source.limit)).copied().unwrap_or(0.0);
+        let mut resource = Resource::new(unit, Grant::Permission, price);
+        resource.join(endpoint);
+        found.push((source, resource));
     }
 }

@@ -5,13 +5,15 @@
 
 mod cells;
 mod market;
+mod quotas;
 mod registry;
 mod snapshot;
 mod target;
 mod tenants;
 
-pub use cells::{EndpointCell, KeyCell, Override, RouteCell, Ticket};
+pub use cells::{EndpointCell, KeyCell, Override, RouteCell};
 pub use market::{Inlet, Market};
+pub use quotas::{QuotaCell, Quotas, Tickets};
 pub use registry::Registry;
 pub use snapshot::{BuildError, Cells, Seat, Snapshot};
 pub use target::{Target, TargetError};

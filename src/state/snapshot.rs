@@ -10,14 +10,15 @@ use parking_lot::{Mutex, RwLock};
 
 use super::cells::{EndpointCell, KeyCell, Override, RouteCell};
 use super::market::Inlet;
+use super::quotas::{QuotaCell, Quotas};
 use super::registry::Registry;
 use super::target::{Target, TargetError};
 use super::tenants::Tenants;
-use crate::engine::{Candidate, LengthClass, Request, View};
-use crate::ids::{EndpointIx, IdVec, RouteIx, TenantIx};
+use crate::engine::{Candidate, LengthClass, Limits, Request, View};
+use crate::ids::{EndpointIx, IdVec, KeyIx, RouteIx, TenantIx};
 use crate::observe::labels::NONE;
 use crate::observe::{EndpointMetrics, Metrics, RequestMetrics};
-use crate::policy::model::Model;
+use crate::policy::model::{Endpoint, Model};
 use crate::units::{Timestamp, Tokens};
 
 /// Everything that one generation of files says, with the cells it speaks of.
@@ -33,6 +34,8 @@ pub struct Snapshot {
     pub routes: IdVec<RouteIx, Arc<RouteCell>>,
     /// Who may come in.
     pub tenants: Tenants,
+    /// Keeps what is known of the keys.
+    _keys: IdVec<KeyIx, Arc<KeyCell>>,
     /// Where requests leave what scarce quota is priced by.
     pub inlet: Inlet,
     requests: RwLock<HashMap<RequestLabels, Arc<RequestMetrics>>>,
@@ -46,8 +49,8 @@ type RequestLabels = (Option<RouteIx>, Option<EndpointIx>, Option<TenantIx>);
 pub struct Seat {
     /// Its health and quota.
     pub cell: Arc<EndpointCell>,
-    /// Its key's health and quota.
-    pub key: Arc<KeyCell>,
+    /// Its quotas, which it may share.
+    pub quotas: Quotas,
     /// Where its requests go.
     pub target: Arc<Target>,
     /// Where its metrics go.
@@ -69,6 +72,7 @@ pub enum BuildError {
 pub struct Cells {
     endpoints: Registry<EndpointCell>,
     keys: Registry<KeyCell>,
+    quotas: Registry<QuotaCell>,
     routes: Registry<RouteCell>,
     /// Models by upstream and name, for as long as an endpoint has them.
     models: Registry<()>,
@@ -86,6 +90,7 @@ impl Cells {
             }
         }
         self.keys.expire(now);
+        self.quotas.expire(now);
         self.routes.expire(now);
     }
 }
@@ -105,23 +110,20 @@ impl Snapshot {
             .map(|key| Target::new(&model.upstreams[key.upstream], key).map(Arc::new))
             .collect::<Result<IdVec<_, _>, _>>()?;
         let mut cells = cells.lock();
-        let keys: IdVec<_, _> = model.keys.map(|key| {
-            let cell = cells.keys.resolve(&key.id, now, || KeyCell::new(key));
-            (cell.renew(key), cell)
-        });
+        let rotated: IdVec<_, _> =
+            model.keys.map(|key| cells.keys.resolve(&key.id, now, || KeyCell::new(key)).renew(key));
+        let kept = model.keys.map(|key| cells.keys.resolve(&key.id, now, || KeyCell::new(key)));
         let seats = model.endpoints.map(|endpoint| {
-            let make = || EndpointCell::new(endpoint.id.clone(), &endpoint.limits);
+            let make = || EndpointCell::new(endpoint.id.clone());
             let cell = cells.endpoints.resolve(endpoint.id.as_str(), now, make);
-            cell.relimit(&endpoint.limits);
-            let (rotated, key) = &keys[endpoint.key];
-            if *rotated {
+            if rotated[endpoint.key] {
                 cell.reset();
             }
             let upstream = &model.upstreams[endpoint.upstream].name;
             Arc::new(Seat {
                 _model: cells.models.resolve(&format!("{upstream}\n{}", endpoint.model), now, || ()),
                 cell,
-                key: Arc::clone(key),
+                quotas: quotas(&mut cells.quotas, &model, endpoint, now),
                 target: Arc::clone(&targets[endpoint.key]),
                 metrics: metrics.endpoint(upstream, &endpoint.model, &endpoint.id),
             })
@@ -143,6 +145,7 @@ impl Snapshot {
             routes,
             tenants,
             inlet: Inlet::default(),
+            _keys: kept,
             requests: RwLock::default(),
             metrics,
         })
@@ -165,7 +168,7 @@ impl Snapshot {
                     continue;
                 }
                 let endpoint = &self.model.endpoints[entry.endpoint];
-                let (health, quota, toll) = seat.cell.read(request.prompt, now);
+                let (health, toll) = seat.cell.read(now);
                 candidates.push(Candidate {
                     endpoint: entry.endpoint,
                     tier,
@@ -175,7 +178,7 @@ impl Snapshot {
                     max_output: endpoint.max_output,
                     capabilities: endpoint.capabilities,
                     health,
-                    quota: quota.merge(seat.key.read(request.prompt, now)),
+                    quota: seat.quotas.read(request.prompt, now),
                     toll,
                     free: None,
                     warm: Tokens::ZERO,
@@ -221,5 +224,19 @@ impl Snapshot {
         let tenant = tenant.map_or(NONE, |tenant| &self.model.tenants[tenant].name);
         let made = Arc::new(self.metrics.request(route, upstream, model, tenant));
         Arc::clone(self.requests.write().entry(labels).or_insert(made))
+    }
+}
+
+/// The quotas of an endpoint: its account's, and its account's for its model.
+fn quotas(cells: &mut Registry<QuotaCell>, model: &Model, endpoint: &Endpoint, now: Timestamp) -> Quotas {
+    let key = &model.keys[endpoint.key];
+    let mut resolve = |id: String, limits: &Limits| {
+        let cell = cells.resolve(&id, now, || QuotaCell::new(&id, limits));
+        cell.relimit(limits);
+        cell
+    };
+    Quotas {
+        account: resolve(key.account.to_string(), &key.limits),
+        model: resolve(format!("{}/{}", key.account, endpoint.model), &endpoint.limits),
     }
 }

@@ -9,6 +9,7 @@ use memchr::memmem;
 use secrecy::ExposeSecret;
 
 use crate::dialect::Kind;
+use crate::dialect::quota_headers::Windows;
 use crate::policy::model::{BaseUrl, Key, Scheme, Upstream};
 
 /// The fixed parts of requests to one upstream with one key.
@@ -20,6 +21,8 @@ pub struct Target {
     pub host: HeaderValue,
     /// The `Authorization` header. Marked as sensitive, so that it prints as such.
     pub authorization: Option<HeaderValue>,
+    /// What its rate-limit headers mean.
+    pub windows: Windows,
     chat: Uri,
     completion: Uri,
     embedding: Uri,
@@ -80,6 +83,7 @@ impl Target {
             completion: path("/completions")?,
             embedding: path("/embeddings")?,
             refuses_usage: AtomicBool::new(false),
+            windows: Windows::of(upstream.provider.as_deref().unwrap_or_default()),
             authorization: authorization(key)?,
             host,
             url,
@@ -144,6 +148,7 @@ mod tests {
             url: BaseUrl { scheme: Scheme::Http, host: "h".into(), port: 80, path: "".into() },
             host: HeaderValue::from_static("h"),
             authorization: Some(HeaderValue::from_static("Bearer s3cret")),
+            windows: Windows::of(""),
             chat: Uri::default(),
             completion: Uri::default(),
             embedding: Uri::default(),

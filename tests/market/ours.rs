@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use faregate::engine::{
     Candidate, Capabilities, Demand, EndpointState, Event, Failure, Free, Grant, Handicap, Ledger, LengthClass, Limits,
-    Mode, Objective, Price, Rates, Request, Reservation, Resource, RetryPolicy, RouteState, Sample, Sampler, Thinking,
-    Tick, Toll, Unit, Usage, View, decide,
+    Mode, Objective, Price, Rates, Request, Reservation, Resource, RetryPolicy, RouteState, Sample, Sampler, Supply,
+    Thinking, Tick, Toll, Unit, Usage, View, decide,
 };
 use faregate::ids::{EndpointIx, Position as _};
 use faregate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use super::run::{Buyer, Choice, Ending, PATIENCE, Trouble};
+use super::run::{Buyer, Choice, Ending, PATIENCE, TICK, Trouble};
 use super::world::{self, Order, World};
 
 struct Seat {
@@ -78,16 +78,12 @@ fn resources(world: &World, seats: &[Seat]) -> Vec<Resource> {
     let mut resources = Vec::new();
     for (position, (seller, seat)) in world.sellers.iter().zip(seats).enumerate() {
         let mut add = |unit, grant| {
-            resources.push(Resource {
-                unit,
-                grant,
-                per_second: 0.0,
-                members: vec![EndpointIx::at(position)],
-                price: 0.0,
-            });
+            let mut resource = Resource::new(unit, grant, 0.0);
+            resource.join(EndpointIx::at(position));
+            resources.push(resource);
         };
-        for (unit, _) in seat.ledger.supplies(at(0.0)).into_iter().flatten() {
-            add(unit, Grant::Permission);
+        for supply in seat.ledger.supplies(at(0.0)) {
+            add(supply.unit, Grant::Permission);
         }
         if seller.free.is_some() {
             add(Unit::Tokens, Grant::FreeOfCharge);
@@ -168,14 +164,14 @@ impl Ours {
     fn toll(&self, seller: usize) -> Toll {
         let endpoint = EndpointIx::at(seller);
         let quotas =
-            self.resources.iter().filter(|one| one.grant == Grant::Permission && one.members.contains(&endpoint));
-        quotas.fold(Toll::default(), |toll, resource| toll.with(resource.unit, resource.price))
+            self.resources.iter().filter(|one| one.grant() == Grant::Permission && one.members().contains(&endpoint));
+        quotas.fold(Toll::default(), |toll, resource| toll.with(resource.unit(), resource.price()))
     }
 
     fn worth_of_free(&self, seller: usize) -> f64 {
         let endpoint = EndpointIx::at(seller);
-        let mut free = self.resources.iter().filter(|one| one.grant == Grant::FreeOfCharge);
-        free.find(|one| one.members.contains(&endpoint)).map_or(0.0, |one| one.price)
+        let mut free = self.resources.iter().filter(|one| one.grant() == Grant::FreeOfCharge);
+        free.find(|one| one.members().contains(&endpoint)).map_or(0.0, Resource::price)
     }
 
     fn warm(&self, order: &Order, seller: usize, now: f64) -> f64 {
@@ -307,11 +303,13 @@ impl Buyer for Ours {
 
     fn tick(&mut self, now: f64) {
         for (position, seat) in self.seats.iter().enumerate() {
-            let own = self.resources.iter_mut().filter(|resource| resource.members[0].offset() == position);
-            let limits = seat.ledger.supplies(at(now)).into_iter().flatten().map(|(_, per_second)| per_second);
-            let free = seat.free_left.map(|left| left / (self.span - now).max(1.0));
-            for (resource, per_second) in own.zip(limits.chain(free)) {
-                resource.per_second = per_second;
+            let own = self.resources.iter_mut().filter(|resource| resource.members()[0].offset() == position);
+            let free = seat.free_left.map(|left| {
+                let per_second = left / (self.span - now).max(1.0);
+                Supply { unit: Unit::Tokens, per_second, taken: 0 }
+            });
+            for (resource, supply) in own.zip(seat.ledger.supplies(at(now)).into_iter().chain(free)) {
+                resource.supply(supply, TICK);
             }
         }
         let Some(tick) = Tick::of(&mut self.demand, &self.resources, at(now)) else { return };
@@ -320,7 +318,7 @@ impl Buyer for Ours {
         }
         let prices = tick.prices();
         for (resource, price) in self.resources.iter_mut().zip(prices) {
-            resource.price = price;
+            resource.reprice(price);
         }
     }
 

@@ -12,7 +12,7 @@ const REFUSED_AFTER: f64 = 0.1;
 /// What a call that hangs is given by buyers who do not say.
 pub(crate) const PATIENCE: f64 = 10.0;
 /// How often a buyer may think.
-const TICK: f64 = 0.25;
+pub(crate) const TICK: f64 = 0.25;
 
 /// Why a call failed.
 #[derive(Clone, Copy, Debug, PartialEq)]

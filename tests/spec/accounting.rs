@@ -83,7 +83,7 @@ async fn nothing_stays_in_flight_however_a_request_ends() {
 
         let now = faregate::runtime::now();
         let snapshot = rig.worker.shared.snapshot();
-        let in_flight = snapshot.seats.iter().map(|(_, seat)| seat.cell.read(Tokens(0), now).0.in_flight).sum::<u32>();
+        let in_flight = snapshot.seats.iter().map(|(_, seat)| seat.cell.read(now).0.in_flight).sum::<u32>();
         assert_eq!(in_flight, 0, "{fault:?}");
         assert_eq!(rig.metric("faregate_inflight_requests"), 0.0, "{fault:?}\n{}", rig.metrics());
         assert_eq!(rig.log().len(), 3, "{fault:?}: a line for each request, whatever became of it");

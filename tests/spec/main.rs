@@ -14,6 +14,7 @@ mod authority;
 mod bad_input;
 mod failover;
 mod passthrough;
+mod quota;
 mod reload;
 mod rig;
 mod routing;

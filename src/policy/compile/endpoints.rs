@@ -183,7 +183,8 @@ fn add_keys(
     };
     if keys.is_empty() && raw.spoiled == Spoiled::No {
         let id = Arc::from(raw.name.value.as_str());
-        let key = tables.keys.push(Key { upstream, name: None, id, secret: None, limits: raw.limits });
+        let account = format!("{}@", raw.name.value).into();
+        let key = tables.keys.push(Key { upstream, name: None, id, account, secret: None, limits: raw.limits });
         return vec![Access { key, name: None, models: None }];
     }
     warn_of_plain_text(raw, keys, &tables.upstreams, upstream, context);
@@ -194,7 +195,18 @@ fn add_keys(
             let secret = secrets::resolve(&key.source, context);
             let (name, secret) = (name?, secret?);
             let id = format!("{}#{name}", raw.name.value).into();
-            let entry = Key { upstream, name: Some(Arc::clone(&name)), id, secret: Some(secret), limits: raw.limits };
+            let account = key.account.as_deref().map_or_else(
+                || format!("{}@#{name}", raw.name.value),
+                |account| format!("{}@{account}", raw.name.value),
+            );
+            let entry = Key {
+                upstream,
+                name: Some(Arc::clone(&name)),
+                id,
+                account: account.into(),
+                secret: Some(secret),
+                limits: raw.limits,
+            };
             Some(Access { key: tables.keys.push(entry), name: Some(name), models: key.models.clone() })
         })
         .collect()

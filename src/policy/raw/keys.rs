@@ -3,7 +3,7 @@
 use crate::policy::fields::Fields;
 use crate::policy::glob::Glob;
 use crate::policy::model::Secret;
-use crate::policy::read::{Node, not_supported_yet, word};
+use crate::policy::read::{Node, word};
 use crate::policy::secrecy::is_variable;
 use crate::policy::source::At;
 
@@ -27,6 +27,8 @@ pub(crate) struct Key {
     pub(crate) source: At<KeySource>,
     /// Which models it may call; all if not set.
     pub(crate) models: Option<Vec<Glob>>,
+    /// Whose quota it uses; its own if not set.
+    pub(crate) account: Option<String>,
 }
 
 /// `"env:NAME"`, `"file:PATH"`, `"literal:KEY"`. What stands there is never repeated: it may be a key without prefix.
@@ -58,7 +60,7 @@ pub(crate) fn source(node: &Node<'_>) -> Option<KeySource> {
 pub(crate) fn key(node: &Node<'_>) -> Option<Key> {
     if node.is_text() {
         let source = source(node)?;
-        return Some(Key { name: None, source: node.at(source), models: None });
+        return Some(Key { name: None, source: node.at(source), models: None, account: None });
     }
     if !node.is_table() {
         node.error("expected a key: a text in quotes, or a table", None);
@@ -71,8 +73,8 @@ fn table(fields: &Fields<'_>) -> Option<Key> {
     let name = fields.at("name", key_name);
     let source = fields.need("key", source);
     let models = fields.get("models", |node| node.list(|item| word(item).map(|text| Glob::new(&text))));
-    fields.get("account", |node| not_supported_yet::<()>(node, "`account` (keys that share quota) is"));
-    Some(Key { name, source: source?, models })
+    let account = fields.get("account", key_name);
+    Some(Key { name, source: source?, models, account })
 }
 
 fn key_name(node: &Node<'_>) -> Option<String> {

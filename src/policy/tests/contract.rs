@@ -58,7 +58,6 @@ fn every_field_that_is_not_acted_on_is_refused_at_its_place_and_no_other() {
             "upstreams.spread.dialect",
             "upstreams.zhipu.allowances",
             "upstreams.zhipu.http2",
-            "upstreams.zhipu.keys[1].account",
             "upstreams.zhipu.limits.itpm",
             "upstreams.zhipu.limits.otpm",
         ]
