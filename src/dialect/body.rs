@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use simdutf8::compat::{Utf8Error, from_utf8};
 
+use super::conversation::{Opening, opening};
 use super::depth::{MAX_DEPTH, is_too_deep};
 use super::estimate::prompt_tokens;
 use super::fields::{Fields, Text};
@@ -58,6 +59,8 @@ pub struct Head<'a> {
     pub usage_wish: UsageWish,
     /// The end user, if the client names one.
     pub user: Option<Cow<'a, str>>,
+    /// The first messages of a chat.
+    pub opening: Option<Opening<'a>>,
     /// Estimated prompt length.
     pub prompt_estimate: Tokens,
     model_span: Range<usize>,
@@ -149,6 +152,7 @@ pub fn read_head(kind: Kind, body: &[u8]) -> Result<Head<'_>, BodyError> {
             (true, true) => UsageWish::Asked,
             (true, false) => UsageWish::NotAsked,
         },
+        opening: if kind == Kind::Chat { opening(content) } else { None },
         user: fields.user.map(|raw| text_of("user", raw)).transpose()?,
         prompt_estimate: prompt_estimate(kind, content, needs)
             + fields.tools.map_or(Tokens::ZERO, |raw| prompt_tokens(raw.get())),

@@ -4,6 +4,7 @@
 //! tree, and fields nobody here has heard of survive.
 
 mod body;
+mod conversation;
 mod depth;
 mod error;
 mod estimate;
@@ -16,6 +17,7 @@ pub mod sse;
 mod usage;
 
 pub use body::{BodyError, Head, Kind, UsageWish, read_head};
+pub use conversation::Opening;
 pub use error::{WireError, conceal_keys, error_body, error_event};
 pub use estimate::relayed_tokens;
 pub use splice::{InjectUsage, SplicePoints, splice};

@@ -3,6 +3,7 @@
 //! Nothing in here waits, reads a clock, tosses a coin of its own or names a socket: time and the random generator are
 //! parameters. The daemon and every simulation drive the same functions. Formulas: ARCHITECTURE.md, "The score".
 
+mod affinity;
 mod breaker;
 mod decide;
 mod demand;
@@ -29,6 +30,7 @@ mod trial;
 mod waiting;
 mod window;
 
+pub use affinity::CacheHits;
 pub use decide::decide;
 pub use demand::{Demand, Sample, Sampler};
 pub use endpoint::{EndpointState, Reading, Standing};

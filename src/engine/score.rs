@@ -173,7 +173,7 @@ impl Forecast {
             latency: objective.value_of_second * (whole * crowding),
             late: objective.late_cost * (late * crowding.min(MAX_LATE_TOLL)),
             risk: risk(candidate, objective, request, &target, late),
-            future: future(candidate, view, tokens, request.thinking),
+            future: future(candidate, view, request),
             shadow: worth + candidate.toll.of(tokens),
             handicap: match candidate.handicap {
                 Handicap::None => Dollars::default(),
@@ -292,14 +292,16 @@ fn bill(candidate: &Candidate<'_>, prompt: Tokens, cached: f64, output: f64, thi
 /// What the turns to come will pay for reading this one again, where they follow it: mostly the cache's price where there
 /// is one that works. It keeps a conversation from beginning at an endpoint that is a little cheaper once and dear in
 /// the long run.
-fn future(candidate: &Candidate<'_>, view: &View<'_>, tokens: f64, thinking: Thinking) -> Dollars {
+fn future(candidate: &Candidate<'_>, view: &View<'_>, request: &Request) -> Dollars {
     let follow_up = view.route.follow_up;
     if follow_up <= 0.0 {
         return Dollars(0.0);
     }
     let turns = (follow_up / (1.0 - follow_up).max(0.1)).min(MOST_TURNS);
+    // The route's usual answer, not the endpoint's: what is not known for certain of it shall not count many times.
+    let tokens = request.prompt.as_f64() + view.route.output;
     let read = Tokens::from_estimate(tokens);
-    bill(candidate, read, candidate.cache_hit * tokens, 0.0, thinking) * (FORESIGHT * turns)
+    bill(candidate, read, candidate.cache_hit * tokens, 0.0, request.thinking) * (FORESIGHT * turns)
 }
 
 /// Odds times the cost of failing: with failover, trying in the order of cost per chance of success is best.

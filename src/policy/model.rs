@@ -185,6 +185,8 @@ pub struct Endpoint {
     pub context: Option<Tokens>,
     /// The longest answer, in tokens, if known.
     pub max_output: Option<Tokens>,
+    /// Its prompt cache, if it has one.
+    pub cache: Option<Cache>,
     /// What it is known to be able to do.
     pub capabilities: Capabilities,
     /// What the provider allows this model through this key.
@@ -228,8 +230,38 @@ pub struct Route {
     pub timeouts: Timeouts,
     /// How often to try again.
     pub retry: RetryPolicy,
+    /// By what it knows conversations.
+    pub affinity: Affinity,
     /// The names and globs it serves, as written.
     pub models: Vec<String>,
+}
+
+/// By what a route knows requests of one conversation, which are cheaper where their beginning is cached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Affinity {
+    /// By the beginning of the prompt.
+    #[default]
+    PromptPrefix,
+    /// By the `user` that the client names.
+    User,
+    /// By the value of this header, in lower case.
+    Header(Arc<str>),
+    /// Not at all.
+    None,
+}
+
+/// A provider's prompt cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// How long a prompt is kept after its last use.
+    pub ttl: Duration,
+    /// Shorter prompts are not kept.
+    pub min_tokens: Tokens,
+}
+
+impl Cache {
+    /// What most providers that charge less for cached tokens do.
+    pub const USUAL: Self = Self { ttl: Duration::from_mins(5), min_tokens: Tokens(1024) };
 }
 
 /// An endpoint as a route sees it.

@@ -29,6 +29,7 @@ use crate::engine::{Cause, Entry, Plan, Request, decide};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::Outcome;
 use crate::runtime;
+use crate::state::{Conversation, Warmth};
 
 /// When to ask again if only a person can change the answer.
 const NOT_SOON: Duration = Duration::from_mins(1);
@@ -51,6 +52,10 @@ pub(super) struct Call {
     pub request: Request,
     /// What serves it.
     pub route: RouteIx,
+    /// By what its conversation is known, if it is one.
+    pub conversation: Option<Conversation>,
+    /// Where that was served last.
+    pub warmth: Warmth,
 }
 
 /// Answers `call`.
@@ -58,7 +63,10 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
     let snapshot = Arc::clone(&exchange.snapshot);
     let route = &snapshot.model.routes[call.route];
     let deadline = runtime::instant() + route.timeouts.total;
-    snapshot.routes[call.route].with(|state| state.deposit(runtime::now()));
+    snapshot.routes[call.route].with(|state| {
+        state.deposit(runtime::now());
+        state.converse(call.warmth.own.is_some(), runtime::now());
+    });
     let mut held = exchange.worker.shared.hold();
     let mut failures = Failures::default();
     loop {
@@ -147,7 +155,7 @@ fn next_call(exchange: &mut Exchange, call: &Call, failures: &Failures) -> Resul
     }
     for _ in 0..2 {
         for entry in &plan.entries {
-            let guard = Guard::admit(&snapshot, call.route, entry, &call.request);
+            let guard = Guard::admit(&snapshot, entry, call);
             if let Some(guard) = guard {
                 failures.count_failover(exchange);
                 exchange.calling(guard);
@@ -164,7 +172,7 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
     let snapshot = &exchange.snapshot;
     let now = runtime::now();
     let decide_without = |excluded: &[EndpointIx]| {
-        let candidates = snapshot.candidates(call.route, &call.request, excluded, now);
+        let candidates = snapshot.candidates(call.route, &call.request, &call.warmth, excluded, now);
         let view = snapshot.view(call.route, &call.request, &candidates, now);
         if failures.is_empty() {
             snapshot.inlet.arrives(&view, &call.request, now);

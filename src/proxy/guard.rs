@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use super::failover::Call;
 use super::quota::told;
 use crate::engine::{Entry, Event, Failure, LengthClass, Mode, Price, Request, Thinking, Usage};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::{AttemptResult, Waste};
 use crate::runtime;
-use crate::state::{Seat, Snapshot, Tickets};
+use crate::state::{Conversation, Seat, Snapshot, Tickets};
 use crate::units::{Dollars, PicoUsd, Timestamp, Tokens};
 
 /// How a call ended.
@@ -66,6 +67,9 @@ pub(super) struct Guard {
     mode: Mode,
     prompt: Tokens,
     class: LengthClass,
+    conversation: Option<Conversation>,
+    /// Tokens of the prompt that should be in the endpoint's cache.
+    promised: Tokens,
     thinking: Thinking,
     sent_at: Timestamp,
     in_flight_at_send: u32,
@@ -79,7 +83,8 @@ pub(super) struct Guard {
 impl Guard {
     /// Sets quota aside for a call of `entry` and counts it as in flight; `None` if another request took the place
     /// since the decision.
-    pub(super) fn admit(snapshot: &Arc<Snapshot>, route: RouteIx, entry: &Entry, request: &Request) -> Option<Self> {
+    pub(super) fn admit(snapshot: &Arc<Snapshot>, entry: &Entry, call: &Call) -> Option<Self> {
+        let (request, route) = (&call.request, call.route);
         let Request { mode, prompt, thinking, .. } = *request;
         let now = runtime::now();
         let seat = &snapshot.seats[entry.endpoint];
@@ -96,6 +101,8 @@ impl Guard {
             mode,
             prompt,
             class: LengthClass::of(request),
+            conversation: call.conversation,
+            promised: promised(snapshot, entry.endpoint, call, now),
             thinking,
             sent_at: now,
             in_flight_at_send,
@@ -134,7 +141,11 @@ impl Guard {
         let now = runtime::now();
         let after = now.since(self.sent_at);
         self.first_token = Some(after);
-        let event = Event::FirstToken { after, in_flight_at_send: self.in_flight_at_send, prompt: self.prompt };
+        let event = Event::FirstToken {
+            after,
+            in_flight_at_send: self.in_flight_at_send,
+            prompt: self.prompt.saturating_sub(self.promised),
+        };
         self.seat().cell.observe(event, now);
         self.seat().metrics.observe_first_token(after);
     }
@@ -156,6 +167,9 @@ impl Guard {
         let usage = self.usage(end);
         self.settle_quota(tickets, end, usage, now);
         let typical_output = self.note_length(end, &usage, now);
+        if end == End::Answered {
+            self.note_conversation(&usage, now);
+        }
         self.seat().cell.observe(self.event(end, usage, typical_output, now), now);
         self.seat().metrics.record_attempt(result(end));
         self.settle_money(end, usage, now)
@@ -194,6 +208,16 @@ impl Guard {
             return Tokens::ZERO;
         }
         self.snapshot.routes[self.route].with(|route| route.observe_output(self.class, usage.output, now))
+    }
+
+    /// Where the conversation is warm now, and what its endpoint's cache is worth.
+    fn note_conversation(&self, usage: &Usage, now: Timestamp) {
+        let Some(conversation) = &self.conversation else { return };
+        let seat = self.seat();
+        self.snapshot.conversations.served(conversation, seat.tag, usage.input + usage.output, now);
+        if self.reported.is_some() {
+            seat.cell.cached(self.promised, usage.cached_input);
+        }
     }
 
     fn event(&self, end: End, usage: Usage, typical_output: Tokens, now: Timestamp) -> Event {
@@ -258,6 +282,12 @@ impl Guard {
     fn price(&self) -> Option<&Price> {
         self.snapshot.model.endpoints[self.endpoint].price.as_deref()
     }
+}
+
+/// Tokens of the prompt that should be in the endpoint's cache.
+fn promised(snapshot: &Snapshot, endpoint: EndpointIx, call: &Call, now: Timestamp) -> Tokens {
+    let cache = snapshot.model.endpoints[endpoint].cache;
+    snapshot.seats[endpoint].warm(&call.warmth, cache, call.request.prompt, now)
 }
 
 /// Whether a provider may charge for it, were it only its fee for a request.

@@ -5,6 +5,7 @@
 
 mod admission;
 mod attempt;
+mod conversation;
 pub mod dial;
 mod exchange;
 mod failover;

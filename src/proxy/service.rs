@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use rand::Rng;
 
 use super::admission;
+use super::conversation::conversation;
 use super::exchange::Exchange;
 use super::failover::{self, Call, refuse};
 use super::listing;
@@ -91,9 +92,11 @@ fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes)
         UsageWish::NotAsked => InjectUsage::Yes,
         UsageWish::NotStream | UsageWish::Asked => InjectUsage::No,
     };
+    let conversation = conversation(exchange, route, &headers, &head);
+    let warmth = conversation.as_ref().map(|known| exchange.snapshot.conversations.find(known)).unwrap_or_default();
     let splice = head.splice_points();
     let choices = head.choices;
-    Ok(Call { kind, headers, body, splice, inject_usage, choices, request, route })
+    Ok(Call { kind, headers, body, splice, inject_usage, choices, request, route, conversation, warmth })
 }
 
 fn resolve(exchange: &Exchange, head: &Head<'_>) -> Result<RouteIx, Refusal> {

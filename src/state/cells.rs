@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::engine::{
-    Admission, EndpointState, Event, LengthClass, Mode, Reading, RetryPolicy, RouteReading, RouteState, Standing, Toll,
-    Trial,
+    Admission, CacheHits, EndpointState, Event, LengthClass, Mode, Reading, RetryPolicy, RouteReading, RouteState,
+    Standing, Toll, Trial,
 };
 use crate::ids::EndpointId;
 use crate::policy::model::{Key, Secret};
-use crate::units::{Dollars, Timestamp};
+use crate::units::{Dollars, Timestamp, Tokens};
 
 /// The weight of the newest score in the mean that operators see.
 const SCORE_WEIGHT: f64 = 0.1;
@@ -39,6 +39,7 @@ pub struct KeyCell {
 struct Tolled {
     state: EndpointState,
     toll: Toll,
+    hits: CacheHits,
 }
 
 /// What an operator wants of an endpoint, whatever its health.
@@ -61,7 +62,11 @@ impl EndpointCell {
     pub fn new(id: EndpointId) -> Self {
         Self {
             id,
-            inner: Mutex::new(Tolled { state: EndpointState::new(), toll: Toll::default() }),
+            inner: Mutex::new(Tolled {
+                state: EndpointState::new(),
+                toll: Toll::default(),
+                hits: CacheHits::default(),
+            }),
             wish: AtomicU8::new(0),
             score: AtomicU64::new(f64::NAN.to_bits()),
             requests: AtomicU64::new(0),
@@ -72,6 +77,16 @@ impl EndpointCell {
     pub fn read(&self, now: Timestamp) -> (Reading, Toll) {
         let inner = self.inner.lock();
         (inner.state.read(now), inner.toll)
+    }
+
+    /// The share of what should be in its prompt cache that is.
+    pub fn cache_hit(&self) -> f64 {
+        self.inner.lock().hits.ratio()
+    }
+
+    /// Notes how much of what should have been cached was.
+    pub fn cached(&self, promised: Tokens, cached: Tokens) {
+        self.inner.lock().hits.observe(promised, cached);
     }
 
     /// Notes what its quota is worth, and how often it should be tried though it seems worse than others.

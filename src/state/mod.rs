@@ -3,6 +3,7 @@
 //! A snapshot is immutable and replaced whole. What changes with traffic (health, quota, retry budgets) lives in cells
 //! that are found by name and carried over from one snapshot to the next, so that a reload forgets nothing.
 
+mod affinity;
 mod cells;
 mod market;
 mod quotas;
@@ -11,6 +12,7 @@ mod snapshot;
 mod target;
 mod tenants;
 
+pub use affinity::{AffinityMap, Conversation, Warmth};
 pub use cells::{EndpointCell, KeyCell, Override, RouteCell};
 pub use market::{Inlet, Market};
 pub use quotas::{QuotaCell, Quotas, Tickets};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::affinity::{AffinityMap, Warmth};
 use super::cells::{EndpointCell, KeyCell, Override, RouteCell};
 use super::market::Inlet;
 use super::quotas::{QuotaCell, Quotas};
@@ -18,7 +19,7 @@ use crate::engine::{Candidate, LengthClass, Limits, Request, View};
 use crate::ids::{EndpointIx, IdVec, KeyIx, RouteIx, TenantIx};
 use crate::observe::labels::NONE;
 use crate::observe::{EndpointMetrics, Metrics, RequestMetrics};
-use crate::policy::model::{Endpoint, Model};
+use crate::policy::model::{Cache, Endpoint, Model};
 use crate::units::{Timestamp, Tokens};
 
 /// Everything that one generation of files says, with the cells it speaks of.
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub tenants: Tenants,
     /// Keeps what is known of the keys.
     _keys: IdVec<KeyIx, Arc<KeyCell>>,
+    /// Where conversations were served last.
+    pub conversations: Arc<AffinityMap>,
     /// Where requests leave what scarce quota is priced by.
     pub inlet: Inlet,
     requests: RwLock<HashMap<RequestLabels, Arc<RequestMetrics>>>,
@@ -49,6 +52,8 @@ type RequestLabels = (Option<RouteIx>, Option<EndpointIx>, Option<TenantIx>);
 pub struct Seat {
     /// Its health and quota.
     pub cell: Arc<EndpointCell>,
+    /// By what conversations remember it.
+    pub tag: u64,
     /// Its quotas, which it may share.
     pub quotas: Quotas,
     /// Where its requests go.
@@ -57,6 +62,15 @@ pub struct Seat {
     pub metrics: EndpointMetrics,
     /// Keeps what the metrics say of its model.
     _model: Arc<()>,
+}
+
+impl Seat {
+    /// Tokens of a prompt that are likely in its cache.
+    pub fn warm(&self, warmth: &Warmth, cache: Option<Cache>, prompt: Tokens, now: Timestamp) -> Tokens {
+        let Some(cache) = cache else { return Tokens::ZERO };
+        let tokens = warmth.at(self.tag, prompt, cache.ttl, now);
+        if tokens < cache.min_tokens { Tokens::ZERO } else { tokens }
+    }
 }
 
 /// Why a model that compiles cannot be put in force.
@@ -73,6 +87,7 @@ pub struct Cells {
     endpoints: Registry<EndpointCell>,
     keys: Registry<KeyCell>,
     quotas: Registry<QuotaCell>,
+    conversations: Arc<AffinityMap>,
     routes: Registry<RouteCell>,
     /// Models by upstream and name, for as long as an endpoint has them.
     models: Registry<()>,
@@ -123,6 +138,7 @@ impl Snapshot {
             Arc::new(Seat {
                 _model: cells.models.resolve(&format!("{upstream}\n{}", endpoint.model), now, || ()),
                 cell,
+                tag: cells.conversations.key(endpoint.id.as_str()),
                 quotas: quotas(&mut cells.quotas, &model, endpoint, now),
                 target: Arc::clone(&targets[endpoint.key]),
                 metrics: metrics.endpoint(upstream, &endpoint.model, &endpoint.id),
@@ -135,6 +151,7 @@ impl Snapshot {
             cell.with(|state| state.adjust(&route.retry));
             cell
         });
+        let conversations = Arc::clone(&cells.conversations);
         drop(cells);
         let tenants = Tenants::new(&model.tenants);
         let metrics = Arc::clone(metrics);
@@ -144,6 +161,7 @@ impl Snapshot {
             seats,
             routes,
             tenants,
+            conversations,
             inlet: Inlet::default(),
             _keys: kept,
             requests: RwLock::default(),
@@ -156,6 +174,7 @@ impl Snapshot {
         &self,
         route: RouteIx,
         request: &Request,
+        warmth: &Warmth,
         tried: &[EndpointIx],
         now: Timestamp,
     ) -> Vec<Candidate<'_>> {
@@ -181,8 +200,8 @@ impl Snapshot {
                     quota: seat.quotas.read(request.prompt, now),
                     toll,
                     free: None,
-                    warm: Tokens::ZERO,
-                    cache_hit: 0.0,
+                    warm: seat.warm(warmth, endpoint.cache, request.prompt, now),
+                    cache_hit: if endpoint.cache.is_some() { seat.cell.cache_hit() } else { 0.0 },
                 });
             }
         }

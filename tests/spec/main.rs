@@ -10,6 +10,7 @@
 
 mod access;
 mod accounting;
+mod affinity;
 mod authority;
 mod bad_input;
 mod failover;

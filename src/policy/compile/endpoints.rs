@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::engine::{Capabilities, Limits};
+use crate::engine::{Capabilities, Limits, Price};
 use crate::ids::{EndpointId, EndpointIx, IdVec, KeyIx, UpstreamIx};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::Spoiled;
 use crate::policy::glob::Glob;
-use crate::policy::model::{Endpoint, Key, Scheme, Upstream};
+use crate::policy::model::{Cache, Endpoint, Key, Scheme, Upstream};
 use crate::policy::nearest::advice;
 use crate::policy::raw::keys::Key as RawKey;
 use crate::policy::raw::models::Model as RawModel;
@@ -267,6 +267,7 @@ fn add_model(
             upstream,
             key: access.key,
             model: Arc::clone(&model),
+            cache: either(own, listed, |model| model.cache).or_else(|| usual_cache(pricing.price.as_deref())),
             price: pricing.price.clone(),
             price_origin: pricing.origin.clone(),
             price_hours: pricing.hours,
@@ -277,6 +278,11 @@ fn add_model(
             limits: own.map_or_else(Limits::default, |model| model.limits),
         });
     }
+}
+
+/// Whoever charges less for cached tokens has a cache.
+fn usual_cache(price: Option<&Price>) -> Option<Cache> {
+    price.filter(|price| price.rates.cached_input.is_some()).map(|_| Cache::USUAL)
 }
 
 fn either<T>(own: Option<&RawModel>, listed: Option<&RawModel>, pick: fn(&RawModel) -> Option<T>) -> Option<T> {

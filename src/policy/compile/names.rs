@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::engine::Handicap;
 use crate::ids::{EndpointIx, IdVec, RouteIx};
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{Candidate, Names, Route};
+use crate::policy::model::{Affinity, Candidate, Names, Route};
 use crate::policy::raw::policy::{Policy, Unlisted};
 use crate::policy::raw::routes::Route as RawRoute;
 use crate::policy::source::At;
@@ -119,6 +119,7 @@ fn imply(base: &Base, tables: &Tables, routes: &mut IdVec<RouteIx, Route>, names
             objective: base.objective,
             timeouts: base.timeouts,
             retry: base.retry,
+            affinity: Affinity::default(),
             models: vec![called.clone()],
         });
         names.exact.insert(called, route);

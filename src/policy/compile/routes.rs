@@ -114,6 +114,7 @@ fn route(
         objective: objective(&base.objective, &raw.objective, exchange, context),
         timeouts: over_timeouts(&base.timeouts, &raw.timeouts),
         retry: over_retry(&base.retry, &raw.retry),
+        affinity: raw.affinity.clone().unwrap_or_default(),
         models: raw.models.iter().map(|name| name.value.clone()).collect(),
     }
 }

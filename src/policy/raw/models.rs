@@ -4,7 +4,9 @@ use jiff::Timestamp;
 
 use crate::engine::{Capabilities, Limits};
 use crate::policy::fields::Fields;
+use crate::policy::model::Cache;
 use crate::policy::nearest::advice;
+use crate::policy::quantity::duration;
 use crate::policy::read::{Node, count, word};
 use crate::policy::source::At;
 use crate::policy::tariff::PriceOrigin;
@@ -29,11 +31,12 @@ pub(crate) struct Model {
     pub(crate) max_output: Option<Tokens>,
     pub(crate) capabilities: Option<Capabilities>,
     pub(crate) limits: Limits,
+    pub(crate) cache: Option<Cache>,
 }
 
 /// Reads the table of the model called `name`.
 pub(crate) fn model(name: At<String>, fields: &Fields<'_>) -> Option<Model> {
-    fields.later(&["free", "cache"]);
+    fields.later(&["free"]);
     let model = Model {
         price: fields.get("price", price).unwrap_or_default(),
         tiers: fields.get("tiers", |node| node.list(tier)),
@@ -46,6 +49,7 @@ pub(crate) fn model(name: At<String>, fields: &Fields<'_>) -> Option<Model> {
         max_output: tokens(fields, "max_output"),
         capabilities: fields.get("capabilities", capabilities),
         limits: fields.get("limits", limits).unwrap_or_default(),
+        cache: fields.get("cache", cache),
         name,
     };
     if model.name.value.is_empty() || model.name.value.contains(|c: char| c.is_whitespace() || c == '#') {
@@ -56,6 +60,13 @@ pub(crate) fn model(name: At<String>, fields: &Fields<'_>) -> Option<Model> {
         return None;
     }
     Some(model)
+}
+
+fn cache(node: &Node<'_>) -> Option<Cache> {
+    node.fields(|fields| Cache {
+        ttl: fields.get("ttl", |node| node.quantity(duration)).unwrap_or(Cache::USUAL.ttl),
+        min_tokens: tokens(fields, "min_tokens").unwrap_or(Cache::USUAL.min_tokens),
+    })
 }
 
 fn tokens(fields: &Fields<'_>, name: &'static str) -> Option<Tokens> {

@@ -2,6 +2,7 @@
 
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::Fields;
+use crate::policy::model::Affinity;
 use crate::policy::money::{Money, money};
 use crate::policy::quantity::percentage;
 use crate::policy::read::{Node, not_supported_yet, texts, word};
@@ -21,6 +22,7 @@ pub(crate) struct Route {
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
     pub(crate) require: Require,
+    pub(crate) affinity: Option<Affinity>,
 }
 
 /// One entry of a cluster.
@@ -44,7 +46,6 @@ pub(crate) enum Handicap {
 pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
     node.fields(|fields: &Fields<'_>| {
         fields.later(&["match", "params", "hedge", "canary", "shadow", "over_budget", "failover_on", "hold"]);
-        fields.get("affinity", affinity);
         let name = fields.need("name", word);
         let models = fields.get("models", texts).unwrap_or_default();
         let cluster = fields.need("cluster", cluster);
@@ -53,6 +54,7 @@ pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
             timeouts: fields.get("timeouts", timeouts).unwrap_or_default(),
             retry: fields.get("retry", retry).unwrap_or_default(),
             require: fields.get("require", require).unwrap_or_default(),
+            affinity: fields.get("affinity", affinity),
             name: name?,
             models,
             cluster: cluster?.value,
@@ -61,18 +63,32 @@ pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
     })?
 }
 
-fn affinity(node: &Node<'_>) -> Option<()> {
+fn affinity(node: &Node<'_>) -> Option<Affinity> {
     let text = node.text()?;
     match text.as_str() {
-        "none" => Some(()),
-        "prompt-prefix" | "user" => not_supported_yet(node, &format!("`affinity = \"{text}\"` is")),
-        header if header.starts_with("header:") => not_supported_yet(node, "affinity by a header is"),
-        _ => {
-            let choices = ["none", "prompt-prefix", "user", "header:"];
-            node.error(format!("unknown value `{text}`"), crate::policy::nearest::advice(&text, &choices));
-            None
-        }
+        "none" => Some(Affinity::None),
+        "prompt-prefix" => Some(Affinity::PromptPrefix),
+        "user" => Some(Affinity::User),
+        other => match other.strip_prefix("header:") {
+            Some(name) if is_header_name(name) => Some(Affinity::Header(name.to_ascii_lowercase().into())),
+            Some(_) => {
+                node.error(
+                    "what follows `header:` is not the name of a header",
+                    Some("write \"header:x-session-id\"".to_owned()),
+                );
+                None
+            }
+            None => {
+                let choices = ["none", "prompt-prefix", "user", "header:"];
+                node.error(format!("unknown value `{text}`"), crate::policy::nearest::advice(&text, &choices));
+                None
+            }
+        },
     }
+}
+
+fn is_header_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 /// A list of entries is one tier; a list of lists is several.

@@ -31,7 +31,6 @@ fn every_field_that_is_not_acted_on_is_refused_at_its_place_and_no_other() {
             "defaults.allow_headers[0]",
             "defaults.allow_headers[1]",
             "prices",
-            "routes[0].affinity",
             "routes[0].canary",
             "routes[0].cluster[0][1].target_first_token",
             "routes[0].cluster[0][1].timeouts",
@@ -42,7 +41,6 @@ fn every_field_that_is_not_acted_on_is_refused_at_its_place_and_no_other() {
             "routes[0].over_budget",
             "routes[0].params",
             "routes[0].shadow",
-            "routes[1].affinity",
             "routes[1].cluster[0]",
             "server.tls",
             "state.path",
@@ -51,7 +49,6 @@ fn every_field_that_is_not_acted_on_is_refused_at_its_place_and_no_other() {
             "tenants[0].limits",
             "upstreams.dns.base_url",
             "upstreams.dns.dialect",
-            "upstreams.house.models.qwen3-8b.cache",
             "upstreams.house.models.qwen3-8b.free",
             "upstreams.house.models.qwen3-8b.price.image",
             "upstreams.spread.base_url",
@@ -240,7 +237,7 @@ fn what_only_says_the_usual_is_accepted() {
         ("upstream", "dialect = \"openai\""),
         ("listed", "region = \"cn\""),
         ("defaults", "allow_headers = []\nunlisted = \"allow\"\nunknown_price = \"exclude\""),
-        ("route", "affinity = \"none\""),
+        ("route", "affinity = \"prompt-prefix\""),
     ] {
         assert_eq!(compiled(place, field), usual, "{place}: {field}");
     }
