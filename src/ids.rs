@@ -66,6 +66,8 @@ positions! {
     RouteIx;
     /// A tenant.
     TenantIx;
+    /// A free tier or a prepaid pack of some account.
+    AllowanceIx;
 }
 
 /// A table indexed by one kind of position. Positions come from [`IdVec::push`] of this very table, so an index is

@@ -13,7 +13,7 @@ use crate::ids::EndpointIx;
 use crate::observe::{EndpointState, Gauges, QuotaKind};
 use crate::policy::model::{Candidate, Excluded, Route};
 use crate::state::{Override, Snapshot};
-use crate::units::{Dollars, Timestamp, Tokens};
+use crate::units::{Dollars, Share, Timestamp, Tokens};
 
 /// `GET /v1/endpoints`.
 #[derive(Debug, Serialize)]
@@ -182,6 +182,10 @@ pub(super) fn fill_gauges(snapshot: &Snapshot, gauges: &Gauges, now: Timestamp) 
         if let Some(price) = endpoint.price.as_deref() {
             show_price(gauges, &model.upstreams[endpoint.upstream].name, &endpoint.model, price);
         }
+    }
+    for (position, allowance) in model.allowances.iter() {
+        let left = Share(snapshot.allowances[position].cell.ratio());
+        gauges.set_allowance(&model.upstreams[allowance.upstream].name, &allowance.label, left);
     }
     for (currency, rate) in &model.exchange {
         gauges.set_exchange(currency, Dollars(*rate));

@@ -62,8 +62,8 @@ pub struct Candidate<'a> {
 pub struct Free {
     /// Tokens left.
     pub left: Tokens,
-    /// Dollars that a token of it is worth, used elsewhere or later.
-    pub per_token: f64,
+    /// What it is worth, used elsewhere or later.
+    pub toll: Toll,
 }
 
 /// Whom to try, in order.

@@ -126,6 +126,13 @@ impl Price {
         }
     }
 
+    /// Dollars per token of reading a prompt once more, of which the provider's cache keeps this share; tiers aside.
+    pub(super) fn reading_again(&self, cached: f64) -> f64 {
+        let full = count_to_f64(self.rates.input.0);
+        let kept = self.rates.cached_input.map_or(full, |price| count_to_f64(price.0));
+        (full + cached * (kept - full)) * 1e-12
+    }
+
     fn estimate_at(&self, rates: &Rates, prompt: Tokens, cached: f64, output: f64, thinking: Thinking) -> Dollars {
         let prompt = prompt.as_f64();
         let cached = cached.clamp(0.0, prompt);

@@ -154,7 +154,8 @@ impl Forecast {
         // What one more in flight costs all the others: by Little's law their number grows by 1/(1 - rate × seconds per
         // request in flight).
         let slower = latency.per_in_flight + output * latency.pace_per_in_flight;
-        let crowding = 1.0 / (1.0 - (latency.rate * slower).min(MAX_LOAD));
+        let load = (latency.rate * slower).min(MAX_LOAD);
+        let crowding = if load > 0.0 { 1.0 / (1.0 - load) } else { 1.0 };
         let objective = view.objective;
         let whole = first_token + output * pace;
         let mean = if request.mode == Mode::Stream { first_token } else { whole };
@@ -164,7 +165,7 @@ impl Forecast {
         let tokens = request.prompt.as_f64() + output;
         let (usd, worth) = match candidate.free {
             // What is free here may be worth more elsewhere or later; at most what is paid without it.
-            Some(free) if free.left.as_f64() >= tokens => (Dollars(0.0), Dollars(list.0.min(free.per_token * tokens))),
+            Some(free) if free.left.as_f64() >= tokens => (Dollars(0.0), Dollars(list.0.min(free.toll.of(tokens).0))),
             Some(_) | None => (list, Dollars(0.0)),
         };
         let late = target.late();
@@ -280,8 +281,12 @@ fn first_token(latency: &LatencyReading, in_flight: f64, prompt: f64, pool: &Poo
     let level = pool.first_token.shrink(latency.weight, latency.mean);
     let shift = latency.per_in_flight * (in_flight - latency.mean_in_flight)
         + latency.per_prompt_token * (prompt - latency.mean_prompt);
-    let slow_start = ((in_flight + 1.0) / (latency.known_in_flight + 1.0)).max(1.0);
-    (level + shift).max(LEAST_OF_MEAN * level).max(SOONEST) * slow_start * slow_start
+    let expected = (level + shift).max(LEAST_OF_MEAN * level).max(SOONEST);
+    if in_flight <= latency.known_in_flight {
+        return expected;
+    }
+    let slow_start = (in_flight + 1.0) / (latency.known_in_flight + 1.0);
+    expected * slow_start * slow_start
 }
 
 /// An unknown price cannot be summed; the order of candidates accounts for it.
@@ -300,8 +305,13 @@ fn future(candidate: &Candidate<'_>, view: &View<'_>, request: &Request) -> Doll
     let turns = (follow_up / (1.0 - follow_up).max(0.1)).min(MOST_TURNS);
     // The route's usual answer, not the endpoint's: what is not known for certain of it shall not count many times.
     let tokens = request.prompt.as_f64() + view.route.output;
-    let read = Tokens::from_estimate(tokens);
-    bill(candidate, read, candidate.cache_hit * tokens, 0.0, request.thinking) * (FORESIGHT * turns)
+    let list = candidate.price.map_or(0.0, |price| price.reading_again(candidate.cache_hit));
+    let per_token = match candidate.free {
+        // What is free now mostly is at the next turn.
+        Some(free) if free.left.as_f64() >= tokens => list.min(free.toll.of(tokens).0 / tokens.max(1.0)),
+        Some(_) | None => list,
+    };
+    Dollars(FORESIGHT * turns * tokens * per_token)
 }
 
 /// Odds times the cost of failing: with failover, trying in the order of cost per chance of success is best.

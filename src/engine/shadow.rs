@@ -16,6 +16,8 @@ use crate::units::{Dollars, Timestamp, count_to_f64};
 const SMOOTHING: f64 = 0.4;
 /// Seconds over which it is seen how much is taken.
 const PACE_MEMORY: f64 = 5.0;
+/// What is free is worth a little less later than now: demand may not come, and equals would save it for ever.
+const A_BIRD_IN_THE_HAND: f64 = 0.97;
 /// From this share of the supply on, a resource is in use.
 const IN_USE: f64 = 0.7;
 /// Less than this is nought: a decaying price would linger for ever.
@@ -154,7 +156,8 @@ impl Resource {
     fn confidence(&self) -> f64 {
         match self.grant {
             Grant::Permission if self.per_second > 0.0 => (self.pace / (IN_USE * self.per_second)).clamp(0.1, 1.0),
-            Grant::Permission | Grant::FreeOfCharge => 1.0,
+            Grant::Permission => 1.0,
+            Grant::FreeOfCharge => A_BIRD_IN_THE_HAND,
         }
     }
 

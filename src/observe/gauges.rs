@@ -30,6 +30,11 @@ impl Gauges {
         self.quota.with([endpoint.as_str(), kind.label()]).set(remaining.0);
     }
 
+    /// What is left of an allowance.
+    pub fn set_allowance(&self, upstream: &str, allowance: &str, remaining: Share) {
+        self.allowance.with([upstream, allowance]).set(remaining.0);
+    }
+
     /// What a model costs.
     pub fn set_price(&self, upstream: &str, model: &str, kind: PriceKind, price: PricePerMtok) {
         self.price.with([upstream, model, kind.label()]).set(price.as_dollars().0);

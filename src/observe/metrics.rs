@@ -162,6 +162,8 @@ declare! {
             "Decayed mean of the expected total cost of a request there.";
         quota: GaugeVec "faregate_quota_remaining_ratio" ["endpoint", "kind"]
             "Share of the provider's limit that is left.";
+        allowance: GaugeVec "faregate_allowance_remaining_ratio" ["upstream", "allowance"]
+            "Share of a free tier or prepaid pack that is left.";
         price: GaugeVec "faregate_price_usd_per_mtok" ["upstream", "model", "kind"]
             "Dollars per million tokens, by list price.";
         exchange: GaugeVec "faregate_exchange_rate_usd" ["currency"]

@@ -12,8 +12,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 pub use super::tariff::{Confidence, PriceOrigin};
-use crate::engine::{Capabilities, Handicap, Limits, Mode, Objective, Price, RetryPolicy};
-use crate::ids::{EndpointId, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx, UpstreamIx};
+use crate::engine::{Capabilities, Handicap, Limits, Mode, Objective, Price, RetryPolicy, Unit};
+use crate::ids::{AllowanceIx, EndpointId, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx, UpstreamIx};
 use crate::units::{PricePerMtok, Tokens};
 
 /// Everything that one set of files says.
@@ -27,6 +27,8 @@ pub struct Model {
     pub keys: IdVec<KeyIx, Key>,
     /// Every model at every upstream through every key that may call it.
     pub endpoints: IdVec<EndpointIx, Endpoint>,
+    /// Free tiers and prepaid packs.
+    pub allowances: IdVec<AllowanceIx, Allowance>,
     /// Named routes first, in file order, then one implied route per model name that can be called directly.
     pub routes: IdVec<RouteIx, Route>,
     /// Which route serves a model name.
@@ -185,6 +187,8 @@ pub struct Endpoint {
     pub context: Option<Tokens>,
     /// The longest answer, in tokens, if known.
     pub max_output: Option<Tokens>,
+    /// What pays for it, as long as there is any.
+    pub allowance: Option<AllowanceIx>,
     /// Its prompt cache, if it has one.
     pub cache: Option<Cache>,
     /// What it is known to be able to do.
@@ -262,6 +266,25 @@ pub struct Cache {
 impl Cache {
     /// What most providers that charge less for cached tokens do.
     pub const USUAL: Self = Self { ttl: Duration::from_mins(5), min_tokens: Tokens(1024) };
+}
+
+/// Tokens or requests of an account that cost nothing, in one of their periods.
+#[derive(Debug)]
+pub struct Allowance {
+    /// Its identity across reloads, another one in each period.
+    pub id: Arc<str>,
+    /// Whose it is.
+    pub upstream: UpstreamIx,
+    /// What people call it.
+    pub label: Arc<str>,
+    /// What is counted.
+    pub unit: Unit,
+    /// How much there is in all.
+    pub size: u64,
+    /// How much was gone when the configuration was written.
+    pub used: u64,
+    /// When it is renewed or lost.
+    pub ends: Option<jiff::Timestamp>,
 }
 
 /// An endpoint as a route sees it.

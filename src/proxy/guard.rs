@@ -14,7 +14,7 @@ use crate::engine::{Entry, Event, Failure, LengthClass, Mode, Price, Request, Th
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::{AttemptResult, Waste};
 use crate::runtime;
-use crate::state::{Conversation, Seat, Snapshot, Tickets};
+use crate::state::{Conversation, Covered, Grant, Seat, Snapshot, Tickets};
 use crate::units::{Dollars, PicoUsd, Timestamp, Tokens};
 
 /// How a call ended.
@@ -77,6 +77,8 @@ pub(super) struct Guard {
     first_token: Option<Duration>,
     reported: Option<Usage>,
     output_estimate: Tokens,
+    /// What an allowance pays of it.
+    grant: Option<Grant>,
     tickets: Option<Tickets>,
 }
 
@@ -110,6 +112,7 @@ impl Guard {
             first_token: None,
             reported: None,
             output_estimate: Tokens::ZERO,
+            grant: grant(snapshot, entry.endpoint, tokens),
             tickets: Some(tickets),
         })
     }
@@ -240,13 +243,15 @@ impl Guard {
 
     fn settle_money(&self, end: End, usage: Usage, now: Timestamp) -> Settlement {
         let free = Settlement { usage, basis: self.basis(), cost: Some(PicoUsd::ZERO) };
+        let covered = self.settle_grant(end, &usage);
         if !may_be_billed(end) {
             return free;
         }
-        let bill = self.price().map(|price| match self.basis() {
+        let list = self.price().map(|price| match self.basis() {
             Basis::Reported => price.bill(&usage),
             Basis::Estimated => price.bill_guessed(&usage, self.thinking),
         });
+        let bill = list.map(|list| covered.map_or(list, |covered| covered.rest_of(list)));
         let amount = bill.map_or(Dollars(0.0), PicoUsd::as_dollars);
         self.snapshot.routes[self.route].with(|route| route.spent(amount, self.exploration, now));
         if end == End::Answered
@@ -262,6 +267,13 @@ impl Guard {
             self.seat().metrics.add_wasted(waste, bill);
         }
         free
+    }
+
+    /// What was set aside of an allowance becomes what was used of it.
+    fn settle_grant(&self, end: End, usage: &Usage) -> Option<Covered> {
+        let allowance = self.snapshot.model.endpoints[self.endpoint].allowance?;
+        let used = if may_be_billed(end) { usage.input + usage.output } else { Tokens::ZERO };
+        Some(self.snapshot.allowances[allowance].cell.settle(self.grant.as_ref()?, used))
     }
 
     const fn basis(&self) -> Basis {
@@ -282,6 +294,12 @@ impl Guard {
     fn price(&self) -> Option<&Price> {
         self.snapshot.model.endpoints[self.endpoint].price.as_deref()
     }
+}
+
+/// What an allowance sets aside for a request of `tokens`, if there is one that covers it.
+fn grant(snapshot: &Snapshot, endpoint: EndpointIx, tokens: Tokens) -> Option<Grant> {
+    let allowance = snapshot.model.endpoints[endpoint].allowance?;
+    snapshot.allowances[allowance].cell.take(tokens)
 }
 
 /// Tokens of the prompt that should be in the endpoint's cache.

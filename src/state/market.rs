@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::quotas::QuotaCell;
 use super::snapshot::Snapshot;
 use crate::engine::{Demand, Grant, Request, Resource, Sample, Sampler, Tick, Toll, Unit, View};
-use crate::ids::{EndpointIx, IdVec};
+use crate::ids::{AllowanceIx, EndpointIx, IdVec};
 use crate::units::Timestamp;
 
 /// As many samples wait for the ticker at most. It comes four times a second, and no more than forty a second are taken.
@@ -40,11 +40,13 @@ pub struct Market {
     prices: HashMap<(Arc<str>, usize), f64>,
 }
 
-/// Where a resource's supply is read: one of a quota's limits.
+/// Where a resource's supply is read.
 #[derive(Clone, Debug)]
-struct Source {
-    quota: Arc<QuotaCell>,
-    limit: usize,
+enum Source {
+    /// One of a quota's limits.
+    Quota(Arc<QuotaCell>, usize),
+    /// An allowance.
+    Allowance(AllowanceIx),
 }
 
 impl Inlet {
@@ -77,8 +79,16 @@ impl Market {
         let elapsed = now.since(self.ticked).as_secs_f64().max(1e-3);
         self.ticked = now;
         for (resource, source) in self.resources.iter_mut().zip(&self.sources) {
-            if let Some(supply) = source.quota.supplies(now).get(source.limit) {
-                resource.supply(*supply, elapsed);
+            match source {
+                Source::Quota(quota, limit) => {
+                    if let Some(supply) = quota.supplies(now).get(*limit) {
+                        resource.supply(*supply, elapsed);
+                    }
+                }
+                Source::Allowance(allowance) => {
+                    let seat = &snapshot.allowances[*allowance];
+                    resource.supply(seat.cell.supply(seat.ends, now), elapsed);
+                }
             }
         }
         let (prices, trials) = match Tick::of(&mut self.demand, &self.resources, now) {
@@ -89,8 +99,11 @@ impl Market {
             // Nobody has asked for anything for a minute.
             None => (vec![0.0; self.resources.len()], snapshot.seats.map(|_| None)),
         };
-        for (resource, price) in self.resources.iter_mut().zip(prices) {
+        for ((resource, source), price) in self.resources.iter_mut().zip(&self.sources).zip(prices) {
             resource.reprice(price);
+            if let Source::Allowance(allowance) = source {
+                snapshot.allowances[*allowance].cell.price(price);
+            }
         }
         for (endpoint, seat) in snapshot.seats.iter() {
             seat.cell.price(self.toll(endpoint), trials[endpoint]);
@@ -98,35 +111,53 @@ impl Market {
     }
 
     fn toll(&self, endpoint: EndpointIx) -> Toll {
-        let used = self.resources.iter().filter(|resource| resource.members().contains(&endpoint));
+        let quotas = self.resources.iter().filter(|resource| resource.grant() == Grant::Permission);
+        let used = quotas.filter(|resource| resource.members().contains(&endpoint));
         used.fold(Toll::default(), |toll, resource| toll.with(resource.unit(), resource.price()))
     }
 
     fn move_to(&mut self, snapshot: &Arc<Snapshot>) {
         for (source, resource) in self.sources.iter().zip(&self.resources) {
-            self.prices.insert((Arc::clone(&source.quota.id), source.limit), resource.price());
+            if let Source::Quota(quota, limit) = source {
+                self.prices.insert((Arc::clone(&quota.id), *limit), resource.price());
+            }
         }
         let mut found: Vec<(Source, Resource)> = Vec::new();
         for (endpoint, seat) in snapshot.seats.iter() {
             for quota in [&seat.quotas.account, &seat.quotas.model] {
                 for (limit, supply) in quota.supplies(Timestamp::START).into_iter().enumerate() {
-                    self.add(&mut found, endpoint, Source { quota: Arc::clone(quota), limit }, supply.unit);
+                    self.add(&mut found, endpoint, (quota, limit), supply.unit);
                 }
             }
+        }
+        for (allowance, one) in snapshot.model.allowances.iter() {
+            let mut resource = Resource::new(one.unit, Grant::FreeOfCharge, 0.0);
+            let members = snapshot.model.endpoints.iter().filter(|(_, endpoint)| endpoint.allowance == Some(allowance));
+            members.for_each(|(endpoint, _)| resource.join(endpoint));
+            found.push((Source::Allowance(allowance), resource));
         }
         (self.sources, self.resources) = found.into_iter().unzip();
         self.demand = Demand::default();
         self.of = Some(Arc::clone(snapshot));
     }
 
-    fn add(&self, found: &mut Vec<(Source, Resource)>, endpoint: EndpointIx, source: Source, unit: Unit) {
-        let same = |known: &Source| Arc::ptr_eq(&known.quota, &source.quota) && known.limit == source.limit;
+    fn add(
+        &self,
+        found: &mut Vec<(Source, Resource)>,
+        endpoint: EndpointIx,
+        (quota, limit): (&Arc<QuotaCell>, usize),
+        unit: Unit,
+    ) {
+        let same = |known: &Source| match known {
+            Source::Quota(cell, number) => Arc::ptr_eq(cell, quota) && *number == limit,
+            Source::Allowance(_) => false,
+        };
         if let Some((_, resource)) = found.iter_mut().find(|(known, _)| same(known)) {
             return resource.join(endpoint);
         }
-        let price = self.prices.get(&(Arc::clone(&source.quota.id), source.limit)).copied().unwrap_or(0.0);
+        let price = self.prices.get(&(Arc::clone(&quota.id), limit)).copied().unwrap_or(0.0);
         let mut resource = Resource::new(unit, Grant::Permission, price);
         resource.join(endpoint);
-        found.push((source, resource));
+        found.push((Source::Quota(Arc::clone(quota), limit), resource));
     }
 }

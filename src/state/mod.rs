@@ -4,6 +4,7 @@
 //! that are found by name and carried over from one snapshot to the next, so that a reload forgets nothing.
 
 mod affinity;
+mod allowances;
 mod cells;
 mod market;
 mod quotas;
@@ -13,6 +14,7 @@ mod target;
 mod tenants;
 
 pub use affinity::{AffinityMap, Conversation, Warmth};
+pub use allowances::{AllowanceCell, Covered, Grant};
 pub use cells::{EndpointCell, KeyCell, Override, RouteCell};
 pub use market::{Inlet, Market};
 pub use quotas::{QuotaCell, Quotas, Tickets};

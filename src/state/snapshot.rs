@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use parking_lot::{Mutex, RwLock};
 
 use super::affinity::{AffinityMap, Warmth};
+use super::allowances::AllowanceCell;
 use super::cells::{EndpointCell, KeyCell, Override, RouteCell};
 use super::market::Inlet;
 use super::quotas::{QuotaCell, Quotas};
@@ -16,10 +18,11 @@ use super::registry::Registry;
 use super::target::{Target, TargetError};
 use super::tenants::Tenants;
 use crate::engine::{Candidate, LengthClass, Limits, Request, View};
-use crate::ids::{EndpointIx, IdVec, KeyIx, RouteIx, TenantIx};
+use crate::ids::{AllowanceIx, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx};
 use crate::observe::labels::NONE;
 use crate::observe::{EndpointMetrics, Metrics, RequestMetrics};
 use crate::policy::model::{Cache, Endpoint, Model};
+use crate::runtime;
 use crate::units::{Timestamp, Tokens};
 
 /// Everything that one generation of files says, with the cells it speaks of.
@@ -37,6 +40,8 @@ pub struct Snapshot {
     pub tenants: Tenants,
     /// Keeps what is known of the keys.
     _keys: IdVec<KeyIx, Arc<KeyCell>>,
+    /// What belongs to each allowance.
+    pub allowances: IdVec<AllowanceIx, AllowanceSeat>,
     /// Where conversations were served last.
     pub conversations: Arc<AffinityMap>,
     /// Where requests leave what scarce quota is priced by.
@@ -73,6 +78,15 @@ impl Seat {
     }
 }
 
+/// An allowance's cell, and when its period ends on our clock.
+#[derive(Debug)]
+pub struct AllowanceSeat {
+    /// What is left.
+    pub cell: Arc<AllowanceCell>,
+    /// When that is renewed or lost.
+    pub ends: Option<Timestamp>,
+}
+
 /// Why a model that compiles cannot be put in force.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -87,6 +101,7 @@ pub struct Cells {
     endpoints: Registry<EndpointCell>,
     keys: Registry<KeyCell>,
     quotas: Registry<QuotaCell>,
+    allowances: Registry<AllowanceCell>,
     conversations: Arc<AffinityMap>,
     routes: Registry<RouteCell>,
     /// Models by upstream and name, for as long as an endpoint has them.
@@ -106,6 +121,7 @@ impl Cells {
         }
         self.keys.expire(now);
         self.quotas.expire(now);
+        self.allowances.expire(now);
         self.routes.expire(now);
     }
 }
@@ -151,6 +167,11 @@ impl Snapshot {
             cell.with(|state| state.adjust(&route.retry));
             cell
         });
+        let wall = runtime::wall_clock();
+        let allowances = model.allowances.map(|one| AllowanceSeat {
+            cell: cells.allowances.resolve(&one.id, now, || AllowanceCell::new(one.unit, one.size, one.used)),
+            ends: one.ends.map(|ends| now + SystemTime::from(ends).duration_since(wall).unwrap_or_default()),
+        });
         let conversations = Arc::clone(&cells.conversations);
         drop(cells);
         let tenants = Tenants::new(&model.tenants);
@@ -161,6 +182,7 @@ impl Snapshot {
             seats,
             routes,
             tenants,
+            allowances,
             conversations,
             inlet: Inlet::default(),
             _keys: kept,
@@ -199,7 +221,7 @@ impl Snapshot {
                     health,
                     quota: seat.quotas.read(request.prompt, now),
                     toll,
-                    free: None,
+                    free: endpoint.allowance.map(|allowance| self.allowances[allowance].cell.read()),
                     warm: seat.warm(warmth, endpoint.cache, request.prompt, now),
                     cache_hit: if endpoint.cache.is_some() { seat.cell.cache_hit() } else { 0.0 },
                 });

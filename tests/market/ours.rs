@@ -152,9 +152,10 @@ impl Ours {
             health: seat.state.read(at(now)),
             quota: seat.ledger.read(prompt, at(now)),
             toll: self.toll(position),
-            free: seat
-                .free_left
-                .map(|left| Free { left: tokens(left.max(0.0)), per_token: self.worth_of_free(position) }),
+            free: seat.free_left.map(|left| Free {
+                left: tokens(left.max(0.0)),
+                toll: Toll::default().with(Unit::Tokens, self.worth_of_free(position)),
+            }),
             warm: tokens(self.warm(order, position, now)),
             cache_hit: if seat.cache.is_some() { seat.kept / seat.promised } else { 0.0 },
         })

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::engine::{Capabilities, Limits, Price};
-use crate::ids::{EndpointId, EndpointIx, IdVec, KeyIx, UpstreamIx};
+use crate::ids::{AllowanceIx, EndpointId, EndpointIx, IdVec, KeyIx, UpstreamIx};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::Spoiled;
 use crate::policy::glob::Glob;
-use crate::policy::model::{Cache, Endpoint, Key, Scheme, Upstream};
+use crate::policy::model::{Allowance, Cache, Endpoint, Key, Scheme, Upstream};
 use crate::policy::nearest::advice;
 use crate::policy::raw::keys::Key as RawKey;
 use crate::policy::raw::models::Model as RawModel;
@@ -21,7 +21,7 @@ use super::exchange::Exchange;
 use super::listing::models_of;
 use super::providers;
 use super::tariff::Said;
-use super::{Context, price, secrets};
+use super::{Context, allowances, price, secrets};
 
 /// The compiled tables, and what is known about names that did not compile.
 #[derive(Default)]
@@ -29,6 +29,7 @@ pub(super) struct Tables {
     pub(super) upstreams: IdVec<UpstreamIx, Upstream>,
     pub(super) keys: IdVec<KeyIx, Key>,
     pub(super) endpoints: IdVec<EndpointIx, Endpoint>,
+    pub(super) allowances: IdVec<AllowanceIx, Allowance>,
     /// Upstreams with a mistake of their own, whose models are not known: nothing more is said about them.
     pub(super) broken: HashSet<String>,
     /// Models that exist and cannot be called as configured, by `upstream/model`, with the reason.
@@ -137,7 +138,7 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
         context.report.push(Diagnostic::warning(&raw.name.place, message).hint(hint));
     }
     for listing in &models {
-        add_model(listing.said(raw), upstream, &keys, tables, exchange, context);
+        add_model(raw, listing.said(raw), upstream, &keys, tables, exchange, context);
     }
     note_absent(raw, origin, upstream, tables);
 }
@@ -244,6 +245,7 @@ fn key_name(key: &RawKey, of: usize, taken: &mut HashSet<String>, context: &Cont
 }
 
 fn add_model(
+    raw: &RawUpstream,
     said: Said<'_>,
     upstream: UpstreamIx,
     keys: &[Access],
@@ -262,7 +264,11 @@ fn add_model(
         tables.absent.insert(format!("{upstream_name}/{name}"), "no key of this upstream may call it".to_owned());
     }
     for access in keys.iter().filter(allowed) {
+        let account = Arc::clone(&tables.keys[access.key].account);
+        let whose = (upstream, &*account, name);
+        let allowance = allowances::of(raw, [own, listed], whose, &mut tables.allowances, context);
         tables.endpoints.push(Endpoint {
+            allowance,
             id: EndpointId::new(&upstream_name, name, access.name.as_deref()),
             upstream,
             key: access.key,

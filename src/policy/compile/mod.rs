@@ -3,6 +3,7 @@
 //! Everything that can fail fails here, with a diagnostic; a [`Model`] exists only if nothing did. Each part resolves
 //! one kind of name; no part looks at text again once it has a position.
 
+mod allowances;
 mod calendars;
 mod cluster;
 mod endpoints;
@@ -63,12 +64,15 @@ pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, con
     if context.report.errors() > 0 {
         return None;
     }
-    let next_price_change = tables.endpoints.values().filter_map(|endpoint| endpoint.price_changes_at).min();
+    let changes = tables.endpoints.values().filter_map(|endpoint| endpoint.price_changes_at);
+    let renewals = tables.allowances.values().filter_map(|allowance| allowance.ends);
+    let next_price_change = changes.chain(renewals).min();
     Some(Model {
         server: server?,
         upstreams: tables.upstreams,
         keys: tables.keys,
         endpoints: tables.endpoints,
+        allowances: tables.allowances,
         routes,
         names,
         tenants,

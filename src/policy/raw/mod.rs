@@ -3,6 +3,7 @@
 //! Each file reads one part of the contract. A field is read, refused as "not supported yet", or unknown; there is no
 //! fourth way, because a table reports what its reader did not ask for.
 
+pub(crate) mod allowances;
 pub(crate) mod config;
 pub(crate) mod keys;
 pub(crate) mod models;

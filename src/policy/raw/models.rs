@@ -12,6 +12,7 @@ use crate::policy::source::At;
 use crate::policy::tariff::PriceOrigin;
 use crate::units::Tokens;
 
+use super::allowances::{Allowance, free};
 use super::prices::{Dated, Price, Tier, Window, dated, instant, price, tier, window};
 
 /// What one `models."name"` table says.
@@ -32,11 +33,11 @@ pub(crate) struct Model {
     pub(crate) capabilities: Option<Capabilities>,
     pub(crate) limits: Limits,
     pub(crate) cache: Option<Cache>,
+    pub(crate) free: Option<Allowance>,
 }
 
 /// Reads the table of the model called `name`.
 pub(crate) fn model(name: At<String>, fields: &Fields<'_>) -> Option<Model> {
-    fields.later(&["free"]);
     let model = Model {
         price: fields.get("price", price).unwrap_or_default(),
         tiers: fields.get("tiers", |node| node.list(tier)),
@@ -50,6 +51,7 @@ pub(crate) fn model(name: At<String>, fields: &Fields<'_>) -> Option<Model> {
         capabilities: fields.get("capabilities", capabilities),
         limits: fields.get("limits", limits).unwrap_or_default(),
         cache: fields.get("cache", cache),
+        free: fields.get("free", free),
         name,
     };
     if model.name.value.is_empty() || model.name.value.contains(|c: char| c.is_whitespace() || c == '#') {

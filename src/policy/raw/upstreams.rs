@@ -8,6 +8,7 @@ use crate::policy::model::BaseUrl;
 use crate::policy::read::{Node, not_supported_yet, word};
 use crate::policy::source::{At, Place};
 
+use super::allowances::{Allowance, allowance};
 use super::keys::{self, Key};
 use super::models::{self, Model};
 use super::prices::factor;
@@ -31,6 +32,7 @@ pub(crate) struct Upstream {
     pub(crate) regions: Option<Vec<String>>,
     pub(crate) tags: Vec<String>,
     pub(crate) models: Vec<Model>,
+    pub(crate) allowances: Vec<Allowance>,
 }
 
 /// Reads the upstream called `name`.
@@ -42,7 +44,7 @@ pub(crate) fn upstream(name: At<String>, node: &Node<'_>) -> Option<Upstream> {
     }
     let place = name.place.clone();
     node.fields(|fields| {
-        fields.later(&["allowances", "http2", "tls"]);
+        fields.later(&["http2", "tls"]);
         fields.get("dialect", dialect);
         if !fields.has("provider") && !fields.has("base_url") {
             let hint = "name a `provider` of the catalogue, or say where to call with `base_url`";
@@ -58,6 +60,7 @@ pub(crate) fn upstream(name: At<String>, node: &Node<'_>) -> Option<Upstream> {
             regions: fields.get("regions", words),
             tags: fields.get("tags", words).unwrap_or_default(),
             models: fields.get("models", table_of_models).unwrap_or_default(),
+            allowances: fields.get("allowances", |node| node.list(allowance)).unwrap_or_default(),
             spoiled: Spoiled::No,
             place,
             name,

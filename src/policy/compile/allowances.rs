@@ -1,0 +1,83 @@
+//! Allowances: whose they are, for what, and until when the present one lasts.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::ids::{AllowanceIx, IdVec, UpstreamIx};
+use crate::policy::diagnostic::Diagnostic;
+use crate::policy::model::Allowance;
+use crate::policy::raw::allowances::{Allowance as Raw, Per};
+use crate::policy::raw::models::Model as RawModel;
+use crate::policy::raw::upstreams::Upstream as RawUpstream;
+
+use super::Context;
+
+/// The allowance that an account has for a model, made once for all models and keys that share it.
+pub(super) fn of(
+    raw: &RawUpstream,
+    said: [Option<&RawModel>; 2],
+    (upstream, account, model): (UpstreamIx, &str, &str),
+    table: &mut IdVec<AllowanceIx, Allowance>,
+    context: &Context<'_>,
+) -> Option<AllowanceIx> {
+    let own = said.into_iter().flatten().find_map(|said| said.free.as_ref());
+    let shared = raw.allowances.iter().enumerate();
+    let (found, label) = match own {
+        Some(free) => (free, format!("{model} free")),
+        None => shared
+            .filter(|(_, one)| one.models.is_empty() || one.models.iter().any(|glob| glob.matches(model)))
+            .map(|(number, one)| (one, format!("allowance {}", number + 1)))
+            .next()?,
+    };
+    let (begun, ends) = period(found, context.inputs.now())?;
+    let id: Arc<str> = format!("{account} {label}{begun}").into();
+    if let Some((known, _)) = table.iter().find(|(_, one)| one.id == id) {
+        return Some(known);
+    }
+    Some(table.push(Allowance {
+        id,
+        upstream,
+        label: label.into(),
+        unit: found.amount.unit,
+        size: found.amount.units,
+        used: used(found, context),
+        ends,
+    }))
+}
+
+fn used(found: &Raw, context: &Context<'_>) -> u64 {
+    let Some(used) = &found.used else { return 0 };
+    if used.value.unit != found.amount.unit {
+        context.report.push(Diagnostic::error(&used.place, "`used` is counted in another unit than `amount`"));
+    }
+    if found.per != Per::Once {
+        let message = "what was used of an allowance that is renewed is not known after its renewal";
+        context.report.push(Diagnostic::warning(&found.place, message).hint("leave `used` out"));
+    }
+    used.value.units
+}
+
+/// Which of its periods it is, and when that ends; `None` once it has expired.
+fn period(found: &Raw, now: Timestamp) -> Option<(String, Option<Timestamp>)> {
+    if found.expires.is_some_and(|expires| expires <= now) {
+        return None;
+    }
+    let today = TimeZone::UTC.to_datetime(now).date();
+    let midnight = |date: Date| date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+    let (begun, renewed) = match found.per {
+        Per::Once => (String::new(), None),
+        Per::Day => (format!(" {today}"), today.tomorrow().ok().and_then(midnight)),
+        Per::Month => {
+            let next = today.last_of_month().tomorrow().ok().and_then(midnight);
+            (format!(" {}", today.strftime("%Y-%m")), next)
+        }
+    };
+    let ends = match (renewed, found.expires) {
+        (Some(renewed), Some(expires)) => Some(renewed.min(expires)),
+        (one, other) => one.or(other),
+    };
+    Some((begun, ends))
+}
