@@ -35,6 +35,9 @@ pub struct Record<'a> {
     pub model: Option<&'a str>,
     /// The model that the client named.
     pub requested_model: Option<Clipped<'a>>,
+    /// The client's own word for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<Clipped<'a>>,
     /// The status the client got; `None` if it left before.
     pub status: Option<u16>,
     /// How the request ended.
@@ -149,6 +152,7 @@ pub(super) mod tests {
             upstream: Some("house"),
             model: Some("qwen3"),
             requested_model: Some(Clipped("gpt-4o")),
+            tag: None,
             status: Some(200),
             outcome: Outcome::Ok,
             stream: true,

@@ -5,6 +5,7 @@
 //! as [`Diagnostic`]s. Nothing here touches the file system, the environment or a clock: see [`Sources`].
 
 mod builtin;
+mod client_headers;
 mod compile;
 pub(crate) mod decimal;
 mod diagnostic;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use super::client_headers::{AllowedHeaders, ClientHeader};
 pub use super::tariff::{Confidence, PriceOrigin};
 use crate::engine::{Capabilities, Handicap, Limits, Mode, Objective, Price, RetryPolicy, Unit};
 use crate::ids::{AllowanceIx, EndpointId, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx, UpstreamIx};
@@ -33,6 +34,8 @@ pub struct Model {
     pub routes: IdVec<RouteIx, Route>,
     /// Which route serves a model name.
     pub names: Names,
+    /// What clients may say about their requests.
+    pub allow_headers: AllowedHeaders,
     /// The tenants; empty means that any client is served.
     pub tenants: IdVec<TenantIx, Tenant>,
     /// Where the policy came from, for people (`policies/balanced.toml`, `builtin:balanced`).

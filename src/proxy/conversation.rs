@@ -20,10 +20,14 @@ pub(super) fn conversation(
     route: RouteIx,
     headers: &HeaderMap,
     head: &Head<'_>,
+    session: Option<&str>,
 ) -> Option<Conversation> {
     let map = &exchange.snapshot.conversations;
     let tenant = exchange.tenant;
     let named = |by: &str, name: &[u8]| Conversation { shared: None, own: map.key((tenant, by, name)) };
+    if let Some(session) = session {
+        return Some(named("session", session.as_bytes()));
+    }
     match &exchange.snapshot.model.routes[route].affinity {
         Affinity::None => None,
         Affinity::User => head.user.as_ref().map(|user| named("user", user.as_bytes())),

@@ -42,6 +42,10 @@ pub(super) struct Exchange {
     pub stream: bool,
     /// The endpoint that answered, or was asked last.
     pub endpoint: Option<EndpointIx>,
+    /// The client's word for it, for the access log.
+    pub tag: Option<String>,
+    /// Why its endpoint was chosen, if the client wants to know.
+    pub explanation: Option<String>,
     /// What failed before.
     pub failed: Vec<(EndpointIx, Failure)>,
     guard: Option<Guard>,
@@ -70,6 +74,8 @@ impl Exchange {
             requested_model: None,
             stream: false,
             endpoint: None,
+            tag: None,
+            explanation: None,
             failed: Vec::new(),
             guard: None,
             settlement: None,
@@ -165,6 +171,9 @@ impl Exchange {
             }
         };
         put("x-faregate-request-id", &self.id);
+        if let Some(explanation) = &self.explanation {
+            put("x-faregate-explain", explanation);
+        }
         if let Some(route) = self.route {
             put("x-faregate-route", &self.snapshot.model.routes[route].name);
         }
@@ -234,6 +243,7 @@ impl Exchange {
             upstream: endpoint.map(|endpoint| &*model.upstreams[endpoint.upstream].name),
             model: endpoint.map(|endpoint| &*endpoint.model),
             requested_model: self.requested_model.as_deref().map(Clipped),
+            tag: self.tag.as_deref().map(Clipped),
             status: self.status,
             outcome: self.outcome,
             stream: self.stream,

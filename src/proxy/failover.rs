@@ -18,6 +18,7 @@ use super::guard::{End, Guard};
 use super::headers;
 use super::large::PlainRelay;
 use super::outgoing::Payload;
+use super::overrides::{Explain, Overrides};
 use super::plain::Plain;
 use super::relay::{ReplyBody, StreamRelay};
 use super::reply::{Refusal, X_SHOULD_RETRY};
@@ -25,11 +26,11 @@ use super::stream::UsageChunk;
 use super::watchdog::Watched;
 use super::worker::Held;
 use crate::dialect::{InjectUsage, Kind, SplicePoints, splice};
-use crate::engine::{Cause, Entry, Plan, Request, decide};
+use crate::engine::{Cause, Entry, Objective, Plan, Request, decide};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::Outcome;
 use crate::runtime;
-use crate::state::{Conversation, Warmth};
+use crate::state::{Conversation, Snapshot, Warmth};
 
 /// When to ask again if only a person can change the answer.
 const NOT_SOON: Duration = Duration::from_mins(1);
@@ -56,13 +57,16 @@ pub(super) struct Call {
     pub conversation: Option<Conversation>,
     /// Where that was served last.
     pub warmth: Warmth,
+    /// What the client wishes beyond its body.
+    pub overrides: Overrides,
 }
 
 /// Answers `call`.
 pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBody> {
     let snapshot = Arc::clone(&exchange.snapshot);
     let route = &snapshot.model.routes[call.route];
-    let deadline = runtime::instant() + route.timeouts.total;
+    let total = call.overrides.deadline.map_or(route.timeouts.total, |wish| wish.min(route.timeouts.total));
+    let deadline = runtime::instant() + total;
     snapshot.routes[call.route].with(|state| {
         state.deposit(runtime::now());
         state.converse(call.warmth.own.is_some(), runtime::now());
@@ -159,6 +163,9 @@ fn next_call(exchange: &mut Exchange, call: &Call, failures: &Failures) -> Resul
             if let Some(guard) = guard {
                 failures.count_failover(exchange);
                 exchange.calling(guard);
+                if call.overrides.explain == Explain::Yes {
+                    exchange.explanation = Some(explain(&snapshot, &plan));
+                }
                 return Ok(*entry);
             }
         }
@@ -167,17 +174,33 @@ fn next_call(exchange: &mut Exchange, call: &Call, failures: &Failures) -> Resul
     Err(failures.or_else(&snapshot.model, || nothing_eligible(&plan, call)))
 }
 
+/// The terms of the best few, in dollars.
+fn explain(snapshot: &Snapshot, plan: &Plan) -> String {
+    let terms = |entry: &Entry| {
+        let named = entry.terms.named().map(|(name, amount)| format!("{name}={:.3e}", amount.0));
+        format!("{} {:.3e}: {}", snapshot.model.endpoints[entry.endpoint].id.as_str(), entry.score.0, named.join(" "))
+    };
+    plan.entries.iter().take(2).map(terms).collect::<Vec<_>>().join("; ")
+}
+
 /// Whom to ask now. Where a key has failed, its other endpoints come into question only if nobody else does.
 fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
     let snapshot = &exchange.snapshot;
     let now = runtime::now();
     let decide_without = |excluded: &[EndpointIx]| {
-        let candidates = snapshot.candidates(call.route, &call.request, &call.warmth, excluded, now);
-        let view = snapshot.view(call.route, &call.request, &candidates, now);
+        let mut candidates = snapshot.candidates(call.route, &call.request, &call.warmth, excluded, now);
+        candidates.retain(|candidate| is_permitted(snapshot, &call.overrides, candidate.endpoint));
+        let wish = wished(snapshot, call);
+        let mut view = snapshot.view(call.route, &call.request, &candidates, now);
+        view.objective = &wish;
         if failures.is_empty() {
             snapshot.inlet.arrives(&view, &call.request, now);
         }
-        decide(&view, &call.request, now, &mut *exchange.worker.rng.lock())
+        let mut plan = decide(&view, &call.request, now, &mut *exchange.worker.rng.lock());
+        if let Some(most) = call.overrides.max_cost {
+            plan.entries.retain(|entry| entry.is_priced && entry.terms.usd.0 <= most.0);
+        }
+        plan
     };
     let mut plan = match failures.tried_or_barred(&snapshot.model) {
         Some(excluded) => decide_without(&excluded),
@@ -190,6 +213,18 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
         snapshot.seats[entry.endpoint].cell.scored(entry.score);
     }
     plan
+}
+
+/// Whether the client's wishes let an endpoint answer.
+fn is_permitted(snapshot: &Snapshot, wishes: &Overrides, endpoint: EndpointIx) -> bool {
+    let endpoint = &snapshot.model.endpoints[endpoint];
+    wishes.permits(&snapshot.model.upstreams[endpoint.upstream].name, endpoint.id.as_str())
+}
+
+/// What a good answer is worth to this client.
+fn wished(snapshot: &Snapshot, call: &Call) -> Objective {
+    let usual = snapshot.model.routes[call.route].objective;
+    Objective { value_of_second: call.overrides.value_of_second.unwrap_or(usual.value_of_second), ..usual }
 }
 
 fn letter<'a>(exchange: &Exchange, call: &'a Call, endpoint: EndpointIx, inject: InjectUsage) -> Letter<'a> {
@@ -208,6 +243,10 @@ fn letter<'a>(exchange: &Exchange, call: &'a Call, endpoint: EndpointIx, inject:
 
 fn nothing_eligible(plan: &Plan, call: &Call) -> Refusal {
     let wait = wait(plan);
+    if let Some(most) = call.overrides.max_cost.filter(|_| plan.cause.is_none()) {
+        let reason = format!("no endpoint that is free now is expected to answer for {} dollars at most", most.0);
+        return Refusal::Incapable { reason };
+    }
     match plan.cause {
         Some(Cause::ContextExceeded) => Refusal::ContextExceeded {
             reason: format!("about {} prompt tokens fit no endpoint of this route", call.request.prompt),

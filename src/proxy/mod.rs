@@ -16,6 +16,7 @@ mod large;
 pub mod listener;
 mod listing;
 mod outgoing;
+mod overrides;
 mod patience;
 mod plain;
 pub mod pool;

@@ -13,6 +13,7 @@ use super::conversation::conversation;
 use super::exchange::Exchange;
 use super::failover::{self, Call, refuse};
 use super::listing;
+use super::overrides;
 use super::patience::Running;
 use super::relay::ReplyBody;
 use super::reply::Refusal;
@@ -85,24 +86,30 @@ fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes)
         .map_err(|error| Refusal::Invalid { message: error.to_string(), param: error.param() })?;
     exchange.requested_model = Some(head.model.clone().into_owned());
     exchange.stream = head.stream;
-    let route = resolve(exchange, &head)?;
+    let overrides = overrides::read(&headers, exchange.snapshot.model.allow_headers)?;
+    exchange.tag.clone_from(&overrides.tag);
+    let route = resolve(exchange, &head, overrides.route.as_deref())?;
     exchange.route = Some(route);
     let request = engine_request(kind, &head);
     let inject_usage = match head.usage_wish {
         UsageWish::NotAsked => InjectUsage::Yes,
         UsageWish::NotStream | UsageWish::Asked => InjectUsage::No,
     };
-    let conversation = conversation(exchange, route, &headers, &head);
+    let conversation = conversation(exchange, route, &headers, &head, overrides.session.as_deref());
     let warmth = conversation.as_ref().map(|known| exchange.snapshot.conversations.find(known)).unwrap_or_default();
     let splice = head.splice_points();
     let choices = head.choices;
-    Ok(Call { kind, headers, body, splice, inject_usage, choices, request, route, conversation, warmth })
+    Ok(Call { kind, headers, body, splice, inject_usage, choices, request, route, conversation, warmth, overrides })
 }
 
-fn resolve(exchange: &Exchange, head: &Head<'_>) -> Result<RouteIx, Refusal> {
+fn resolve(exchange: &Exchange, head: &Head<'_>, wanted: Option<&str>) -> Result<RouteIx, Refusal> {
     let model = &exchange.snapshot.model;
     let named = || head.model.chars().take(200).collect();
-    let route = model.names.resolve(&head.model).ok_or_else(|| Refusal::NoRoute { model: named() })?;
+    let found = match wanted {
+        Some(name) => model.routes.iter().find(|(_, route)| &*route.name == name).map(|(route, _)| route),
+        None => model.names.resolve(&head.model),
+    };
+    let route = found.ok_or_else(|| Refusal::NoRoute { model: wanted.map_or_else(named, str::to_owned) })?;
     let allowed = exchange.tenant.is_none_or(|tenant| model.tenants[tenant].may_use(&model.routes[route]));
     if allowed { Ok(route) } else { Err(Refusal::Forbidden { model: named() }) }
 }

@@ -21,3 +21,4 @@ mod reload;
 mod rig;
 mod routing;
 mod secure;
+mod wishes;

@@ -75,6 +75,7 @@ pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, con
         allowances: tables.allowances,
         routes,
         names,
+        allow_headers: policy.defaults.allow_headers,
         tenants,
         policy_source: policy_source.to_owned(),
         exchange: exchange.in_dollars(),

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::policy::diagnostic::Diagnostics;
 use crate::policy::fields::{Document, Fields};
+use crate::policy::model::{AllowedHeaders, ClientHeader};
 use crate::policy::money::{Money, money};
 use crate::policy::nearest::advice;
 use crate::policy::quantity::{percentage, rate};
-use crate::policy::read::{Node, count, not_supported_yet, texts, word};
+use crate::policy::read::{Node, count, texts, word};
 use crate::policy::source::At;
 use crate::units::Share;
 
@@ -43,6 +44,7 @@ pub(crate) struct Defaults {
     pub(crate) max_price: MaxPrice,
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
+    pub(crate) allow_headers: AllowedHeaders,
 }
 
 /// What happens to a model that no route lists.
@@ -130,7 +132,6 @@ fn amount(fields: &Fields<'_>, name: &'static str) -> Option<At<Money>> {
 
 fn defaults(node: &Node<'_>) -> Option<Defaults> {
     node.fields(|fields| {
-        fields.get("allow_headers", allow_headers);
         let unlisted = [("allow", Unlisted::Allow), ("refuse", Unlisted::Refuse)];
         let unknown = [
             ("exclude", UnknownPrice::Exclude),
@@ -138,6 +139,7 @@ fn defaults(node: &Node<'_>) -> Option<Defaults> {
             ("allow", UnknownPrice::Allow),
         ];
         Defaults {
+            allow_headers: fields.get("allow_headers", allow_headers).unwrap_or_default(),
             unlisted: fields.get("unlisted", |node| node.choice(&unlisted)),
             unknown_price: fields.get("unknown_price", |node| node.choice(&unknown)),
             require: fields.get("require", require).unwrap_or_default(),
@@ -191,17 +193,16 @@ pub(crate) fn retry(node: &Node<'_>) -> Option<Retry> {
     })
 }
 
-/// The `x-faregate-*` request headers that a client may use. None is acted on yet, so only an empty list stands.
-fn allow_headers(node: &Node<'_>) -> Option<()> {
-    const KNOWN: [&str; 9] =
-        ["route", "session", "max-cost-usd", "value-of-second-usd", "only", "avoid", "deadline-ms", "tag", "explain"];
-    node.list(|item| {
+/// The `x-faregate-*` request headers that a client may use, by what follows the prefix.
+fn allow_headers(node: &Node<'_>) -> Option<AllowedHeaders> {
+    let short = |header: ClientHeader| header.name().trim_start_matches("x-faregate-");
+    let all = node.list(|item| {
         let name = word(item)?;
-        if KNOWN.contains(&name.as_str()) {
-            return not_supported_yet::<()>(item, &format!("the header `x-faregate-{name}` is"));
+        let found = ClientHeader::ALL.into_iter().find(|header| short(*header) == name);
+        if found.is_none() {
+            item.error(format!("unknown header `{name}`"), advice(&name, &ClientHeader::ALL.map(short)));
         }
-        item.error(format!("unknown header `{name}`"), advice(&name, &KNOWN));
-        None
-    })
-    .map(|_| ())
+        found
+    })?;
+    Some(all.into_iter().fold(AllowedHeaders::default(), AllowedHeaders::with))
 }
