@@ -151,9 +151,7 @@ impl<'a> Choice<'a> {
     fn standard_error(&self, mode: Mode) -> f64 {
         let latency = &self.candidate.health.latency;
         match mode {
-            Mode::Stream if latency.weight > 0.0 => {
-                self.forecast.first_token * latency.log_spread / latency.weight.max(1.0).sqrt()
-            }
+            Mode::Stream if latency.weight > 0.0 => self.forecast.first_token * latency.relative_error,
             Mode::Stream | Mode::Plain | Mode::Embedding => 0.0,
         }
     }

@@ -19,6 +19,8 @@ const MAX_WEIGHT: f64 = 16.0;
 /// So many standard deviations off is no chance any more, and this much of what was known is kept then.
 const SURPRISE: f64 = 2.5;
 const KEPT_AFTER_CHANGE: f64 = 0.25;
+/// What the pool's best counts as, in samples.
+pub(super) const PRIOR_WEIGHT: f64 = 0.5;
 /// Below this many samples no slope is believed.
 const SLOPE_WEIGHT: f64 = 4.0;
 /// Requests², added to the variance of concurrency: a slope needs more than one step of evidence.
@@ -117,6 +119,12 @@ pub(super) struct LatencyReading {
     pub(super) per_prompt_token: f64,
     /// Standard deviation of the logarithm.
     pub(super) log_spread: f64,
+    /// The standard error of `mean`, as a share of it.
+    pub(super) relative_error: f64,
+    /// Of what is expected, the share that comes from the pool rather than from these samples.
+    pub(super) prior_share: f64,
+    /// The same for the pace.
+    pub(super) pace_prior_share: f64,
     /// Effective samples of the output's pace.
     pub(super) pace_weight: f64,
     /// Seconds per output token.
@@ -191,7 +199,12 @@ impl Latency {
         let mut faded = *self;
         faded.fade_to(now);
         let Self { first_tokens: sums, pace, crowd, usual, arrivals, .. } = faded;
+        let log_spread = sums.log_spread();
+        // Divisions are made here, once for every look at an endpoint, and not where all are compared.
         let mut reading = LatencyReading {
+            relative_error: log_spread / sums.weight.max(1.0).sqrt(),
+            prior_share: PRIOR_WEIGHT / (sums.weight + PRIOR_WEIGHT),
+            pace_prior_share: PRIOR_WEIGHT / (pace.weight + PRIOR_WEIGHT),
             pace_weight: pace.weight,
             pace: if pace.tokens > 0.0 { pace.span / pace.tokens } else { 0.0 },
             pace_per_in_flight: pace.slope(),
@@ -200,7 +213,7 @@ impl Latency {
             usual: (usual.weight > 0.0).then(|| usual.first / usual.weight),
             usual_pace: (usual.pace.tokens > 0.0).then(|| usual.pace.span / usual.pace.tokens),
             known_in_flight: crowd.known(),
-            log_spread: sums.log_spread(),
+            log_spread,
             ..LatencyReading::default()
         };
         if sums.weight > 0.0 {

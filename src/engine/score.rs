@@ -4,7 +4,7 @@
 //! scores would let it. A term is never negative. The same struct that decides is the one that is logged.
 
 use super::features::{Handicap, Mode, Objective, Request, Thinking};
-use super::latency::LatencyReading;
+use super::latency::{LatencyReading, PRIOR_WEIGHT};
 use super::plan::{Candidate, View};
 use crate::units::{Dollars, Tokens};
 
@@ -14,8 +14,6 @@ const UNKNOWN_FIRST_TOKEN: f64 = 1.0;
 const UNKNOWN_PACE: f64 = 0.02;
 /// Standard deviation of the logarithm, likewise.
 const UNKNOWN_LOG_SPREAD: f64 = 0.5;
-/// What the pool's best counts as, in samples.
-const PRIOR_WEIGHT: f64 = 0.5;
 /// No first token is expected sooner, in seconds.
 const SOONEST: f64 = 0.01;
 /// However quiet it is, no less of the mean is expected: slopes are not believed that far.
@@ -148,7 +146,7 @@ impl Forecast {
         let output = expected_output(candidate, view, request);
         let cached = candidate.cache_hit * candidate.warm.as_f64().min(request.prompt.as_f64());
         let first_token = first_token(latency, in_flight, request.prompt.as_f64() - cached, pool);
-        let level = pool.pace.shrink(latency.pace_weight, latency.pace);
+        let level = pool.pace.shrink(latency.pace_weight, latency.pace, latency.pace_prior_share);
         let shift = latency.pace_per_in_flight * (in_flight - latency.pace_in_flight);
         let pace = (level + shift).max(LEAST_OF_MEAN * level);
         // What one more in flight costs all the others: by Little's law their number grows by 1/(1 - rate × seconds per
@@ -192,8 +190,8 @@ impl Best {
         Self { known, newcomer: known.min(unknown) }
     }
 
-    fn shrink(self, weight: f64, mean: f64) -> f64 {
-        if weight > 0.0 { (weight * mean + PRIOR_WEIGHT * self.known) / (weight + PRIOR_WEIGHT) } else { self.newcomer }
+    fn shrink(self, weight: f64, mean: f64, prior_share: f64) -> f64 {
+        if weight > 0.0 { mean + prior_share * (self.known - mean) } else { self.newcomer }
     }
 }
 
@@ -278,7 +276,7 @@ fn expected_output(candidate: &Candidate<'_>, view: &View<'_>, request: &Request
 
 /// The more of ours are in flight than ever before, the less the past says: beyond what is known it grows as a square.
 fn first_token(latency: &LatencyReading, in_flight: f64, prompt: f64, pool: &Pool) -> f64 {
-    let level = pool.first_token.shrink(latency.weight, latency.mean);
+    let level = pool.first_token.shrink(latency.weight, latency.mean, latency.prior_share);
     let shift = latency.per_in_flight * (in_flight - latency.mean_in_flight)
         + latency.per_prompt_token * (prompt - latency.mean_prompt);
     let expected = (level + shift).max(LEAST_OF_MEAN * level).max(SOONEST);
@@ -318,7 +316,7 @@ fn future(candidate: &Candidate<'_>, view: &View<'_>, request: &Request) -> Doll
 fn risk(candidate: &Candidate<'_>, objective: &Objective, request: &Request, target: &Target, late: f64) -> Dollars {
     let outcome = &candidate.health.reliability;
     let success = outcome.success.clamp(1e-3, MOST_SURE);
-    let odds = (1.0 - success) / success;
+    let odds = 1.0 / success - 1.0;
     let later = (target.late_after_losing(outcome.failure_time) - late).max(0.0);
     let billed = if outcome.billed > 0.0 {
         bill(candidate, request.prompt, 0.0, 0.0, request.thinking) * outcome.billed
@@ -363,7 +361,13 @@ mod tests {
 
     #[test]
     fn more_in_flight_than_ever_seen_is_expected_to_be_slow() {
-        let latency = LatencyReading { weight: 10.0, mean: 0.2, known_in_flight: 3.0, ..LatencyReading::default() };
+        let latency = LatencyReading {
+            weight: 10.0,
+            mean: 0.2,
+            prior_share: 0.05,
+            known_in_flight: 3.0,
+            ..LatencyReading::default()
+        };
         let pool = Pool {
             first_token: Best::of(0.2, 1.0),
             pace: Best::of(0.01, 0.02),
