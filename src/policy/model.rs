@@ -222,6 +222,9 @@ impl PriceHours {
     }
 }
 
+/// The name that all implied routes share. A route of the policy may not take it.
+pub const UNLISTED: &str = "unlisted";
+
 /// How a set of model names is served.
 #[derive(Debug)]
 pub struct Route {

@@ -21,6 +21,7 @@ use super::worker::Worker;
 use crate::dialect::{Head, InjectUsage, Kind, UsageWish, read_head};
 use crate::engine::{self, Mode, Thinking};
 use crate::ids::RouteIx;
+use crate::policy::model::UNLISTED;
 
 /// What a path of the API is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,9 @@ fn resolve(exchange: &Exchange, head: &Head<'_>, wanted: Option<&str>) -> Result
     let model = &exchange.snapshot.model;
     let named = || head.model.chars().take(200).collect();
     let found = match wanted {
-        Some(name) => model.routes.iter().find(|(_, route)| &*route.name == name).map(|(route, _)| route),
+        Some(name) => {
+            model.routes.iter().find(|(_, route)| &*route.name == name && name != UNLISTED).map(|(route, _)| route)
+        }
         None => model.names.resolve(&head.model),
     };
     let route = found.ok_or_else(|| Refusal::NoRoute { model: wanted.map_or_else(named, str::to_owned) })?;

@@ -48,7 +48,9 @@ async fn a_client_can_name_who_answers_and_by_which_route() {
     ] {
         assert_eq!(ask(&rig, &[(name, value)]).await.header("x-faregate-upstream"), expected, "{name}: {value}");
     }
-    assert_eq!(ask(&rig, &[("x-faregate-route", "nowhere")]).await.code(), "no_route");
+    for name in ["nowhere", "unlisted"] {
+        assert_eq!(ask(&rig, &[("x-faregate-route", name)]).await.code(), "no_route", "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::engine::Handicap;
 use crate::ids::{EndpointIx, IdVec, RouteIx};
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{Affinity, Candidate, Names, Route};
+use crate::policy::model::{Affinity, Candidate, Names, Route, UNLISTED};
 use crate::policy::raw::policy::{Policy, Unlisted};
 use crate::policy::raw::routes::Route as RawRoute;
 use crate::policy::source::At;
@@ -16,7 +16,7 @@ use crate::policy::source::At;
 use super::Context;
 use super::cluster::Cluster;
 use super::endpoints::Tables;
-use super::routes::{Base, UNLISTED};
+use super::routes::Base;
 
 /// Compiles all names, and adds the implied routes to `routes`.
 pub(super) fn compile(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::{Handicap, Objective, RetryPolicy};
 use crate::ids::{IdVec, RouteIx};
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{Candidate, Route, Timeouts};
+use crate::policy::model::{Candidate, Route, Timeouts, UNLISTED};
 use crate::policy::raw::policy::{Objective as RawObjective, Policy, Retry as RawRetry, Timeouts as RawTimeouts};
 use crate::policy::raw::routes::{Entry, Handicap as RawHandicap, Route as RawRoute};
 use crate::units::{Dollars, Share};
@@ -16,9 +16,6 @@ use super::cluster::{Cluster, Resolver};
 use super::endpoints::Tables;
 use super::exchange::Exchange;
 use super::rules::Rules;
-
-/// The name that all implied routes share. A route of the policy may not take it.
-pub(super) const UNLISTED: &str = "unlisted";
 
 /// What holds for every route, and for every model named directly.
 pub(super) struct Base {

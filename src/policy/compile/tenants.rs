@@ -6,8 +6,8 @@ use crate::policy::model::{Route, Secret, Tenant};
 use crate::policy::nearest::advice;
 use crate::policy::raw::config::Tenant as RawTenant;
 
-use super::routes::UNLISTED;
 use super::{Context, secrets};
+use crate::policy::model::UNLISTED;
 
 /// Compiles all tenants.
 pub(super) fn compile(
