@@ -13,9 +13,15 @@ use crate::units::Tokens;
 struct Reported {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
+    // Under both names at once some report; an alias would call that a mistake.
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
     total_tokens: Option<u64>,
     prompt_cache_hit_tokens: Option<u64>,
     cached_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+    reasoning_tokens: Option<u64>,
     prompt_tokens_details: Option<PromptDetails>,
     completion_tokens_details: Option<CompletionDetails>,
 }
@@ -24,6 +30,7 @@ struct Reported {
 #[serde(default)]
 struct PromptDetails {
     cached_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -33,21 +40,51 @@ struct CompletionDetails {
 }
 
 /// The usage in `json`, an OpenAI-shaped `usage` object; `None` for null and for what is no such object.
+///
+/// Providers differ in what they count where, and most say a total: where parts add up to it only if the reasoning is
+/// added to the answer (xAI), or the cached tokens to the prompt (Anthropic's names), they are.
 pub(super) fn parse(json: &str) -> Option<Usage> {
     let reported: Reported = serde_json::from_str::<Option<Reported>>(json).ok()??;
-    let input = reported.prompt_tokens.or(reported.total_tokens)?;
-    let cached = reported
-        .prompt_tokens_details
-        .and_then(|details| details.cached_tokens)
-        .or(reported.prompt_cache_hit_tokens)
-        .or(reported.cached_tokens);
+    let prompt = reported.prompt_tokens.or(reported.input_tokens);
+    let answer = reported.completion_tokens.or(reported.output_tokens).unwrap_or(0);
+    let stated = prompt.or(reported.total_tokens)?;
+    let cached = reported.cached();
+    let written = reported.written();
+    let reasoning = reported.reasoning();
+    let total = reported.total_tokens.filter(|_| prompt.is_some());
+    let adds_up = |prompt: u64, answer: u64| total == Some(prompt.saturating_add(answer));
+    let all_prompt = stated.saturating_add(cached).saturating_add(written);
+    let all_answer = answer.saturating_add(reasoning);
+    // More than the whole cannot be a part of it.
+    let apart = adds_up(all_prompt, answer) || adds_up(all_prompt, all_answer) || cached > stated;
+    let input = if !adds_up(stated, answer) && apart { all_prompt } else { stated };
+    let thought_apart = adds_up(stated, all_answer) || adds_up(all_prompt, all_answer) || reasoning > answer;
+    let output = if !adds_up(stated, answer) && thought_apart { all_answer } else { answer };
     Some(Usage {
         input: Tokens(input),
-        cached_input: Tokens(cached.unwrap_or(0)),
-        cache_write: Tokens::ZERO,
-        output: Tokens(reported.completion_tokens.unwrap_or(0)),
-        reasoning: Tokens(reported.completion_tokens_details.and_then(|d| d.reasoning_tokens).unwrap_or(0)),
+        cached_input: Tokens(cached),
+        cache_write: Tokens(written),
+        output: Tokens(output),
+        reasoning: Tokens(reasoning),
     })
+}
+
+impl Reported {
+    fn cached(&self) -> u64 {
+        let details = self.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens);
+        let cached = details.or(self.prompt_cache_hit_tokens).or(self.cached_tokens).or(self.cache_read_input_tokens);
+        cached.unwrap_or(0)
+    }
+
+    fn written(&self) -> u64 {
+        let details = self.prompt_tokens_details.as_ref().and_then(|details| details.cache_creation_input_tokens);
+        details.or(self.cache_creation_input_tokens).unwrap_or(0)
+    }
+
+    fn reasoning(&self) -> u64 {
+        let details = self.completion_tokens_details.as_ref().and_then(|details| details.reasoning_tokens);
+        details.or(self.reasoning_tokens).unwrap_or(0)
+    }
 }
 
 /// The usage in the last bytes of a reply that was too large to be read whole. Every provider puts it at the end.
@@ -95,6 +132,36 @@ mod tests {
         assert_eq!(usage_in_tail(br#"say \"usage\": {\"prompt_tokens\":1}"}"#), None);
         assert_eq!(usage_in_tail(br#""usage":{"prompt_tok"#), None);
         assert_eq!(usage_in_tail(b""), None);
+    }
+
+    #[test]
+    fn reasoning_beside_the_answer_is_added_to_it_and_inside_it_is_not() {
+        let xai = r#"{"prompt_tokens":100,"completion_tokens":20,"total_tokens":150,
+            "completion_tokens_details":{"reasoning_tokens":30}}"#;
+        assert_eq!(parse(xai), Some(usage(100, 0, 50, 30)));
+        let openai = r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
+            "completion_tokens_details":{"reasoning_tokens":30}}"#;
+        assert_eq!(parse(openai), Some(usage(100, 0, 50, 30)));
+        let more_than_all = r#"{"prompt_tokens":100,"completion_tokens":20,"reasoning_tokens":30}"#;
+        assert_eq!(parse(more_than_all), Some(usage(100, 0, 50, 30)));
+    }
+
+    #[test]
+    fn a_cache_beside_the_prompt_is_added_to_it_and_inside_it_is_not() {
+        let beside =
+            r#"{"input_tokens":10,"output_tokens":5,"cache_read_input_tokens":900,"cache_creation_input_tokens":90}"#;
+        let expected = Usage { cache_write: Tokens(90), ..usage(1_000, 900, 5, 0) };
+        assert_eq!(parse(beside), Some(expected));
+        let inside = r#"{"prompt_tokens":1000,"completion_tokens":5,"total_tokens":1005,
+            "prompt_tokens_details":{"cached_tokens":900,"cache_creation_input_tokens":90}}"#;
+        assert_eq!(parse(inside), Some(expected));
+    }
+
+    #[test]
+    fn both_names_at_once_are_no_mistake() {
+        let both =
+            r#"{"prompt_tokens":10,"completion_tokens":5,"input_tokens":10,"output_tokens":5,"total_tokens":15}"#;
+        assert_eq!(parse(both), Some(usage(10, 0, 5, 0)));
     }
 
     #[test]
