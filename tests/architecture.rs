@@ -34,7 +34,7 @@ const PURE: [Layer; 5] = [
     Layer { modules: &["feeds"], uses: &["units", "engine"], crates: &["serde", "serde_json", "thiserror"] },
     Layer {
         modules: &["policy"],
-        uses: &["units", "ids", "engine", "dialect", "catalog"],
+        uses: &["units", "ids", "engine", "dialect", "catalog", "feeds"],
         crates: &["jiff", "secrecy", "serde", "serde_json", "thiserror", "toml"],
     },
 ];

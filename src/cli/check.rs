@@ -124,7 +124,7 @@ mod tests {
             found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| "no such file".to_owned())
         };
         let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_795_400_000);
-        let sources = Sources { env: &env, read: &read, now };
+        let sources = Sources { env: &env, read: &read, now, book: None };
         check(&[checked.into()], config.map(Path::new), format, resolve, &sources)
     }
 

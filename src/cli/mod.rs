@@ -127,7 +127,7 @@ fn provide(args: simulated::MockArgs) -> anyhow::Result<u8> {
 
 fn check_files(args: &CheckArgs) -> anyhow::Result<u8> {
     let resolve = if args.resolve { check::Resolve::Yes } else { check::Resolve::No };
-    let sources = Sources { env: &environment, read: &read_file, now: runtime::wall_clock() };
+    let sources = Sources { env: &environment, read: &read_file, now: runtime::wall_clock(), book: None };
     let outcome = check::check(&args.files, args.config.as_deref(), args.format, resolve, &sources);
     finish(&outcome)
 }

@@ -53,7 +53,7 @@ impl Source {
     }
 
     fn compile(&self, read: &dyn Fn(&Path) -> Result<String, String>, now: SystemTime) -> Loaded {
-        let sources = Sources { env: &*self.environment, read, now };
+        let sources = Sources { env: &*self.environment, read, now, book: None };
         match &self.path {
             Some(path) => policy::load(path, &sources),
             None => policy::load_default(&sources),

@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::number::{self, Per};
-use super::{Collector, FeedError, Hours, OffPeak, Row, Sheet, Skipped};
+use super::{Collector, FeedError, Hours, OffPeak, Parts, Row, Sheet, Skipped};
 use crate::engine::{Price, PriceTier, Rates};
-use crate::units::{PricePerMtok, Tokens};
+use crate::units::Tokens;
 
 const FORMAT: &str = "litellm";
 const TEXT_MODES: [&str; 3] = ["chat", "responses", "completion"];
@@ -49,26 +49,20 @@ fn text(entry: &Entry<'_>, field: &str) -> Option<String> {
     serde_json::from_str(entry.get(field)?.get()).ok()
 }
 
-/// The rates whose fields end in `suffix`. Input and output cost something, or nothing is known; another part that
-/// costs nothing is not said, and then costs as input or output.
+/// The rates whose fields end in `suffix`.
 fn rates(entry: &Entry<'_>, suffix: &str) -> Result<Rates, Skipped> {
     let part = |field: &str| match entry.get(&format!("{field}{suffix}")).map(|value| value.get()) {
         None | Some("null") => Ok(None),
         Some(text) => number::price(text, Per::Token).map(Some).ok_or(Skipped::Unreadable),
     };
-    let needed = |field| match part(field)? {
-        None => Err(Skipped::Unpriced),
-        Some(PricePerMtok(0)) => Err(Skipped::Zero),
-        Some(price) => Ok(price),
+    let parts = Parts {
+        input: part("input_cost_per_token")?,
+        output: part("output_cost_per_token")?,
+        cached_input: part("cache_read_input_token_cost")?,
+        cache_write: part("cache_creation_input_token_cost")?,
+        reasoning: part("output_cost_per_reasoning_token")?,
     };
-    let said = |field| Ok(part(field)?.filter(|price| price.0 > 0));
-    Ok(Rates {
-        input: needed("input_cost_per_token")?,
-        output: needed("output_cost_per_token")?,
-        cached_input: said("cache_read_input_token_cost")?,
-        cache_write: said("cache_creation_input_token_cost")?,
-        reasoning: said("output_cost_per_reasoning_token")?,
-    })
+    parts.rates()
 }
 
 /// `input_cost_per_token_above_200k_tokens`: from there on the whole request costs so much.
@@ -157,6 +151,7 @@ fn minute(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::PricePerMtok;
 
     fn sheet(text: &str) -> Sheet {
         read(text.as_bytes()).unwrap()

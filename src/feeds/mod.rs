@@ -5,14 +5,17 @@
 //! to, and whether a change is believed, is not decided here.
 
 mod litellm;
+mod models_dev;
 mod number;
 mod openrouter;
 
 use std::collections::BTreeMap;
 
-use crate::engine::Price;
+use crate::engine::{Price, Rates};
+use crate::units::PricePerMtok;
 
 pub use litellm::read as read_litellm;
+pub use models_dev::read as read_models_dev;
 pub use openrouter::{Page, read as read_openrouter};
 
 /// What a feed says of one model of one provider.
@@ -32,7 +35,7 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffPeak {
     /// What holds then, whatever the length of the prompt.
-    pub rates: crate::engine::Rates,
+    pub rates: Rates,
     /// When.
     pub hours: Vec<Hours>,
 }
@@ -61,6 +64,8 @@ pub enum Skipped {
     Zero,
     /// Its price depends on what it routes to.
     Variable,
+    /// It is paid for by subscription, and its price per token says nothing.
+    Subscription,
     /// It does not read as an entry of this format.
     Unreadable,
     /// Another entry prices the same model differently; the dearer one counts.
@@ -104,6 +109,39 @@ pub enum FeedError {
         /// The format it was read as.
         format: &'static str,
     },
+}
+
+/// The parts of a price, as a feed says them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Parts {
+    input: Option<PricePerMtok>,
+    output: Option<PricePerMtok>,
+    cached_input: Option<PricePerMtok>,
+    cache_write: Option<PricePerMtok>,
+    reasoning: Option<PricePerMtok>,
+}
+
+impl Parts {
+    /// Input and output cost something, or nothing is known; another part that costs nothing is not said, and then costs
+    /// as input or output.
+    fn rates(self) -> Result<Rates, Skipped> {
+        match (self.input, self.output) {
+            (None, _) | (_, None) => Err(Skipped::Unpriced),
+            (Some(PricePerMtok(0)), _) | (_, Some(PricePerMtok(0))) => Err(Skipped::Zero),
+            (Some(input), Some(output)) => Ok(self.with(input, output)),
+        }
+    }
+
+    fn with(self, input: PricePerMtok, output: PricePerMtok) -> Rates {
+        let said = |part: Option<PricePerMtok>| part.filter(|price| price.0 > 0);
+        Rates {
+            input,
+            output,
+            cached_input: said(self.cached_input),
+            cache_write: said(self.cache_write),
+            reasoning: said(self.reasoning),
+        }
+    }
 }
 
 /// Collects rows, so that each model has one.

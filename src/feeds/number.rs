@@ -10,6 +10,8 @@ use crate::units::PricePerMtok;
 pub(super) enum Per {
     /// Dollars for one token.
     Token,
+    /// Dollars for a million tokens.
+    Mtok,
 }
 
 impl Per {
@@ -17,6 +19,7 @@ impl Per {
     const fn places(self) -> i32 {
         match self {
             Self::Token => 12,
+            Self::Mtok => 6,
         }
     }
 }
@@ -74,6 +77,7 @@ mod tests {
         assert_eq!(micro("1.5e-12"), 2);
         assert_eq!(micro("1e-400"), 0);
         assert_eq!(micro("0.0"), 0);
+        assert_eq!(price("0.6250000000000001", Per::Mtok), Some(PricePerMtok(625_000)));
     }
 
     #[test]

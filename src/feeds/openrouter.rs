@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::number::{self, Per};
-use super::{Collector, FeedError, Row, Sheet, Skipped};
-use crate::engine::{Price, Rates};
+use super::{Collector, FeedError, Parts, Row, Sheet, Skipped};
+use crate::engine::Price;
 use crate::units::PricePerMtok;
 
 const FORMAT: &str = "openrouter";
@@ -67,19 +67,18 @@ pub fn read(bytes: &[u8]) -> Result<Page, FeedError> {
 
 fn row(model: &RawModel) -> Result<Row, Skipped> {
     let pricing = &model.pricing;
-    let is_free = model.id.ends_with(":free");
-    let needed = |text: &Option<String>| match number(text.as_deref())? {
-        None => Err(Skipped::Unpriced),
-        Some(PricePerMtok(0)) if !is_free => Err(Skipped::Zero),
-        Some(price) => Ok(price),
+    let part = |text: &Option<String>| number(text.as_deref());
+    let parts = Parts {
+        input: part(&pricing.prompt)?,
+        output: part(&pricing.completion)?,
+        cached_input: part(&pricing.input_cache_read)?,
+        cache_write: part(&pricing.input_cache_write)?,
+        reasoning: part(&pricing.internal_reasoning)?,
     };
-    let said = |text: &Option<String>| Ok(number(text.as_deref())?.filter(|price| price.0 > 0));
-    let rates = Rates {
-        input: needed(&pricing.prompt)?,
-        output: needed(&pricing.completion)?,
-        cached_input: said(&pricing.input_cache_read)?,
-        cache_write: said(&pricing.input_cache_write)?,
-        reasoning: said(&pricing.internal_reasoning)?,
+    let is_free = model.id.ends_with(":free");
+    let rates = match (parts.input, parts.output) {
+        (Some(input), Some(output)) if is_free => parts.with(input, output),
+        (_, _) => parts.rates()?,
     };
     let price = Price { rates, ..Price::default() };
     Ok(Row { provider: FORMAT.to_owned(), id: model.id.clone(), price, off_peak: None })

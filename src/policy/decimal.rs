@@ -40,6 +40,16 @@ impl Decimal {
         Some(Self { digits, places: u32::try_from(fraction.len()).ok()? })
     }
 
+    /// So many millionths.
+    pub(crate) fn of_millionths(mut digits: u64) -> Self {
+        let mut places = 6;
+        while places > 0 && digits.is_multiple_of(10) {
+            digits /= 10;
+            places -= 1;
+        }
+        Self { digits: u128::from(digits), places }
+    }
+
     /// Whether it is 0.
     pub(crate) const fn is_zero(self) -> bool {
         self.digits == 0

@@ -7,6 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::book::Book;
+
 /// Where texts come from. The caller owns the file system, the environment and the clock.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
@@ -16,6 +18,15 @@ pub struct Sources<'a> {
     pub read: &'a dyn Fn(&Path) -> Result<String, String>,
     /// The wall clock: prices depend on it, and exchange rates grow old by it.
     pub now: SystemTime,
+    /// What price feeds said, if any were fetched.
+    pub book: Option<&'a Book>,
+}
+
+impl Sources<'static> {
+    /// No environment and no files.
+    pub(crate) fn nowhere(now: SystemTime) -> Self {
+        Self { env: &|_| None, read: &|_| Err("is not read".to_owned()), now, book: None }
+    }
 }
 
 impl std::fmt::Debug for Sources<'_> {
@@ -61,6 +72,11 @@ impl<'a> Inputs<'a> {
     /// An environment variable.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         (self.sources.env)(name)
+    }
+
+    /// What price feeds said.
+    pub(crate) const fn book(&self) -> Option<&'a Book> {
+        self.sources.book
     }
 
     /// Now. A clock that is out of all range shows the beginning of its count.

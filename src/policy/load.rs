@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::catalog;
 
 use super::builtin::{self, BUILTIN};
-use super::compile::{Calendars, Context, Providers, compile};
+use super::compile::{Calendars, Context, Providers, compile, feeds};
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::fields::Document;
 use super::inputs::{Inputs, Sources};
@@ -143,7 +143,9 @@ impl<'a> Loading<'a> {
         let providers = Providers::new(&self.report);
         let calendars = Calendars::new(&config.calendars);
         let (report, inputs) = (&self.report, &self.inputs);
-        let context = Context { report, inputs, folder, calendars: &calendars, providers: &providers };
+        let feeds = feeds(&config, folder, report);
+        let (calendars, providers, feeds) = (&calendars, &providers, feeds.as_slice());
+        let context = Context { report, inputs, folder, calendars, providers, feeds };
         compile(&config, &policy, &source, &context)
     }
 

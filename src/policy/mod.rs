@@ -4,11 +4,13 @@
 //! names, money and secrets; [`model`] is the result, valid by construction. All mistakes of all files come at once,
 //! as [`Diagnostic`]s. Nothing here touches the file system, the environment or a clock: see [`Sources`].
 
+pub mod book;
 mod builtin;
 mod client_headers;
 mod compile;
 pub(crate) mod decimal;
 mod diagnostic;
+mod feed;
 mod fields;
 mod glob;
 mod inputs;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 pub use super::client_headers::{AllowedHeaders, ClientHeader};
+pub use super::feed::{Feed, FeedFormat, FeedUrl};
 pub use super::tariff::{Confidence, PriceOrigin};
 use crate::engine::{Capabilities, Handicap, Limits, Mode, Objective, Price, RetryPolicy, Unit};
 use crate::ids::{AllowanceIx, EndpointId, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx, UpstreamIx};
@@ -42,6 +43,10 @@ pub struct Model {
     pub policy_source: String,
     /// Dollars per unit of each known currency, for the metric.
     pub exchange: Vec<(String, f64)>,
+    /// Price lists that are fetched, those that count first in front.
+    pub feeds: Vec<Feed>,
+    /// The folder in which the last good list of each is kept, where one is set.
+    pub keep_prices: Option<std::path::PathBuf>,
     /// The earliest moment at which the price of any endpoint changes: then this model is out of date.
     pub next_price_change: Option<jiff::Timestamp>,
     /// The files that were read, to be watched for changes.
@@ -168,7 +173,7 @@ pub struct Key {
 }
 
 /// One model at one upstream through one key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Endpoint {
     /// `upstream/model#key`.
     pub id: EndpointId,
@@ -186,6 +191,8 @@ pub struct Endpoint {
     pub price_hours: Option<PriceHours>,
     /// When the price changes next, if that is known.
     pub price_changes_at: Option<jiff::Timestamp>,
+    /// What a feed says of it that does not count, or not yet.
+    pub price_doubt: Option<PriceDoubt>,
     /// The prompt and answer together, in tokens, if known.
     pub context: Option<Tokens>,
     /// The longest answer, in tokens, if known.
@@ -198,6 +205,17 @@ pub struct Endpoint {
     pub capabilities: Capabilities,
     /// What the provider allows this model through this key.
     pub limits: Limits,
+}
+
+/// A feed's price that does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriceDoubt {
+    /// The feed.
+    pub feed: Arc<str>,
+    /// Whether it will count if the feed says it again.
+    pub held: bool,
+    /// What it says, and why that does not count: for people.
+    pub text: Arc<str>,
 }
 
 /// What the hours of a price list mean at a moment.

@@ -43,6 +43,11 @@ impl Days {
     /// No day.
     const NONE: Self = Self(0);
 
+    /// The days by their numbers: 1 is Monday, 7 is Sunday; others are no days.
+    pub(crate) fn of(numbers: &[u8]) -> Self {
+        Self(numbers.iter().filter(|day| (1..=7).contains(*day)).fold(0, |days, day| days | 1 << (day - 1)))
+    }
+
     const fn bit(day: Weekday) -> u8 {
         1 << day.to_monday_zero_offset()
     }

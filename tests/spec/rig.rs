@@ -157,7 +157,7 @@ fn load(config: &str, policy: &str) -> policy::Loaded {
         Some("policy.toml") => Ok(policy.to_owned()),
         _ => Err("no such file".to_owned()),
     };
-    let sources = Sources { env: &|_| None, read: &read, now: SystemTime::UNIX_EPOCH };
+    let sources = Sources { env: &|_| None, read: &read, now: SystemTime::UNIX_EPOCH, book: None };
     policy::load(Path::new("/test/faregate.toml"), &sources)
 }
 

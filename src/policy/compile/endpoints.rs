@@ -116,7 +116,7 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
         tables.broken.insert(raw.name.value.clone());
         for listing in models_of(raw, origin, context) {
             // For its complaints: all mistakes come at once.
-            price::compile(listing.said(raw), exchange, context);
+            price::compile(listing.said(raw, origin), exchange, context);
         }
         return;
     };
@@ -138,7 +138,7 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
         context.report.push(Diagnostic::warning(&raw.name.place, message).hint(hint));
     }
     for listing in &models {
-        add_model(raw, listing.said(raw), upstream, &keys, tables, exchange, context);
+        add_model(raw, listing.said(raw, origin), upstream, &keys, tables, exchange, context);
     }
     note_absent(raw, origin, upstream, tables);
 }
@@ -278,6 +278,7 @@ fn add_model(
             price_origin: pricing.origin.clone(),
             price_hours: pricing.hours,
             price_changes_at: pricing.changes_at,
+            price_doubt: pricing.doubt.clone(),
             context: either(own, listed, |model| model.context),
             max_output: either(own, listed, |model| model.max_output),
             capabilities: either(own, listed, |model| model.capabilities).unwrap_or(Capabilities::NONE),

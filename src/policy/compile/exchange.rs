@@ -129,6 +129,11 @@ impl Exchange {
         }
     }
 
+    /// Dollars per unit of a currency, for comparing prices; nothing is billed by it.
+    pub(super) fn in_dollars_of(&self, currency: &str) -> Option<f64> {
+        if currency == "USD" { Some(1.0) } else { self.rates.get(currency).map(|rate| rate.usd.as_f64()) }
+    }
+
     fn rate(&self, currency: &str) -> Result<Decimal, Fault> {
         if currency == "USD" {
             return Ok(Decimal::ONE);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::catalog;
+use crate::policy::book::Address;
 use crate::policy::decimal::Decimal;
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::nearest::nearest;
@@ -21,9 +22,17 @@ pub(super) struct Listing<'m> {
 }
 
 impl Listing<'_> {
-    pub(super) fn said(&self, upstream: &Upstream) -> Said<'_> {
+    pub(super) fn said<'s>(&'s self, upstream: &'s Upstream, origin: &'s Origin) -> Said<'s> {
         let price_times = upstream.price_times.unwrap_or(Decimal::ONE);
-        Said { own: self.own, listed: self.listed.as_deref(), price_times }
+        let (own, listed) = (self.own, self.listed.as_deref());
+        let id = own.or(listed).map_or("", |model| model.name.value.as_str());
+        let address = Address {
+            upstream: &upstream.name.value,
+            provider: upstream.provider.as_ref().zip(origin.host()).map(|(name, host)| (&*name.value, &*host.region)),
+            aliases: origin.host().map_or(&[], |host| &host.aliases),
+            id: own.and_then(|own| own.base.as_ref()).map_or(id, |base| &base.value),
+        };
+        Said { own, listed, price_times, address }
     }
 }
 

@@ -8,11 +8,13 @@ mod calendars;
 mod cluster;
 mod endpoints;
 mod exchange;
+mod feeds;
 mod listing;
 mod names;
 mod price;
 mod provenance;
 mod providers;
+mod quoted;
 mod routes;
 mod rules;
 mod secrets;
@@ -24,7 +26,7 @@ use std::path::Path;
 
 use super::diagnostic::Diagnostics;
 use super::inputs::Inputs;
-use super::model::Model;
+use super::model::{Feed, Model};
 use super::raw::config::Config;
 use super::raw::policy::Policy;
 
@@ -32,7 +34,9 @@ use exchange::Exchange;
 use routes::Base;
 
 pub(crate) use calendars::Calendars;
+pub(crate) use feeds::compile as feeds;
 pub(crate) use providers::Providers;
+pub(crate) use tariff::of_row as tariff_of_row;
 
 /// What every part of the compilation needs.
 pub(crate) struct Context<'a> {
@@ -46,6 +50,8 @@ pub(crate) struct Context<'a> {
     pub(crate) calendars: &'a Calendars,
     /// What the catalogue says.
     pub(crate) providers: &'a Providers<'a>,
+    /// The price lists that are fetched.
+    pub(crate) feeds: &'a [Feed],
 }
 
 /// Compiles a configuration and a policy; `None` if anything in them is wrong.
@@ -79,6 +85,8 @@ pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, con
         tenants,
         policy_source: policy_source.to_owned(),
         exchange: exchange.in_dollars(),
+        feeds: context.feeds.to_vec(),
+        keep_prices: feeds::keep(config, context.folder),
         next_price_change,
         files: context.inputs.files(),
         fingerprint: context.inputs.fingerprint(),

@@ -8,14 +8,15 @@ use jiff::Timestamp;
 
 use crate::engine;
 use crate::policy::decimal::Decimal;
-use crate::policy::model::{PriceHours, PriceOrigin};
+use crate::policy::model::{PriceDoubt, PriceHours, PriceOrigin};
 use crate::policy::money::Money;
 use crate::policy::tariff::{Effect, Quote, Tariff, TariffRates, Window};
 use crate::units::{PicoUsd, PricePerMtok};
 
 use super::Context;
 use super::exchange::{Exchange, Unit};
-use super::tariff::{self, Said};
+use super::quoted;
+use super::tariff::Said;
 
 /// What is known of a price.
 #[derive(Clone, Debug, Default)]
@@ -28,12 +29,16 @@ pub(super) struct Pricing {
     pub(super) hours: Option<PriceHours>,
     /// When it changes next.
     pub(super) changes_at: Option<Timestamp>,
+    /// What a feed says that does not count.
+    pub(super) doubt: Option<PriceDoubt>,
 }
 
 /// The price of a model.
 pub(super) fn compile(said: Said<'_>, exchange: &Exchange, context: &Context<'_>) -> Pricing {
-    let Some(tariff) = tariff::compile(said, exchange, context) else { return Pricing::default() };
-    of_tariff(&tariff, said.price_times, exchange, context.inputs.now())
+    let (tariff, doubt) = quoted::tariff(said, exchange, context);
+    let now = context.inputs.now();
+    let pricing = tariff.map(|tariff| of_tariff(&tariff, said.price_times, exchange, now)).unwrap_or_default();
+    Pricing { doubt, ..pricing }
 }
 
 /// What `tariff` comes to at `now`. An amount that cannot be expressed makes the price unknown; in files it has been
@@ -46,6 +51,7 @@ pub(super) fn of_tariff(tariff: &Tariff, price_times: Decimal, exchange: &Exchan
         hours: hours(tariff, now),
         price,
         changes_at: forecast.changes_at,
+        doubt: None,
     }
 }
 

@@ -4,6 +4,7 @@
 
 use jiff::tz::TimeZoneDatabase;
 
+use crate::policy::book::Address;
 use crate::policy::decimal::Decimal;
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::Spoiled;
@@ -24,6 +25,8 @@ pub(super) struct Said<'m> {
     pub(super) listed: Option<&'m Model>,
     /// What the upstream's bill is multiplied with.
     pub(super) price_times: Decimal,
+    /// By what feeds know it.
+    pub(super) address: Address<'m>,
 }
 
 impl<'m> Said<'m> {
@@ -44,12 +47,24 @@ impl<'m> Said<'m> {
 
     /// Whoever says any part of the price vouches for it.
     fn origin(self) -> PriceOrigin {
-        let speaks = |model: &&Model| {
-            model.price.place.is_some() || model.tiers.is_some() || model.windows.is_some() || model.dated.is_some()
-        };
-        let listed = self.listed.filter(|_| !self.own.as_ref().is_some_and(speaks));
+        let listed = self.listed.filter(|_| !self.is_own());
         listed.and_then(|model| model.origin.clone()).unwrap_or_else(PriceOrigin::configuration)
     }
+
+    /// Whether the user says any part of the price.
+    pub(super) fn is_own(self) -> bool {
+        self.own.is_some_and(|model| {
+            model.price.place.is_some() || model.tiers.is_some() || model.windows.is_some() || model.dated.is_some()
+        })
+    }
+}
+
+/// The tariff of a price list's row. Whether its currencies are known is not asked: a list is not a configuration, and
+/// what cannot be converted stays unknown.
+pub(crate) fn of_row(row: &Model, context: &Context<'_>) -> Option<Tariff> {
+    let address = Address { upstream: "", provider: None, aliases: &[], id: "" };
+    let said = Said { own: Some(row), listed: None, price_times: Decimal::ONE, address };
+    parts(said, &Checker { factors: Vec::new(), exchange: None, context })
 }
 
 /// The tariff; `None` where no price is said, or a wrong one.
@@ -58,7 +73,10 @@ impl<'m> Said<'m> {
 /// and `windows = []` remove them. What the catalogue announces is dropped with the price that it would replace.
 pub(super) fn compile(said: Said<'_>, exchange: &Exchange, context: &Context<'_>) -> Option<Tariff> {
     let windows = said.pick(|model| model.windows.as_deref()).unwrap_or_default();
-    let checker = Checker { factors: factors(windows, said.price_times), exchange, context };
+    parts(said, &Checker { factors: factors(windows, said.price_times), exchange: Some(exchange), context })
+}
+
+fn parts(said: Said<'_>, checker: &Checker<'_>) -> Option<Tariff> {
     // Every part is checked before any is judged, so that all mistakes come at once.
     let part = |of: fn(&Price) -> Option<&At<Money>>| said.part(of).map(|amount| checker.rate(amount));
     let (input, output) = (part(|price| price.input.as_ref()), part(|price| price.output.as_ref()));
@@ -67,10 +85,10 @@ pub(super) fn compile(said: Said<'_>, exchange: &Exchange, context: &Context<'_>
     let reasoning = part(|price| price.reasoning.as_ref());
     let request = said.part(|price| price.request.as_ref()).map(|amount| checker.fee(amount));
     let tiers = checker.tiers(said.pick(|model| model.tiers.as_deref()).unwrap_or_default());
-    let windows = checker.windows(windows);
+    let windows = checker.windows(said.pick(|model| model.windows.as_deref()).unwrap_or_default());
     let dated = checker.dated(said.coming(|model| model.dated.as_deref()).unwrap_or_default());
     let (Some(input), Some(output)) = (&input, &output) else {
-        report_missing(said.own, (input.is_some(), output.is_some()), context);
+        report_missing(said.own, (input.is_some(), output.is_some()), checker.context);
         return None;
     };
     let rates = TariffRates { input: input.clone(), output: output.clone(), cached_input, cache_write, reasoning };
@@ -109,7 +127,8 @@ fn report_missing(own: Option<&Model>, (has_input, has_output): (bool, bool), co
 struct Checker<'a> {
     /// Whatever an amount may be multiplied with.
     factors: Vec<[Decimal; 2]>,
-    exchange: &'a Exchange,
+    /// What amounts are converted with, where that is known already.
+    exchange: Option<&'a Exchange>,
     context: &'a Context<'a>,
 }
 
@@ -119,12 +138,17 @@ impl Checker<'_> {
     }
 
     fn rate(&self, amount: &At<Money>) -> Money {
-        self.exchange.check(amount, Unit::PerMtok, &self.factors, self.context);
-        amount.value.clone()
+        self.check(amount, Unit::PerMtok)
     }
 
     fn fee(&self, amount: &At<Money>) -> Money {
-        self.exchange.check(amount, Unit::Amount, &self.factors, self.context);
+        self.check(amount, Unit::Amount)
+    }
+
+    fn check(&self, amount: &At<Money>, unit: Unit) -> Money {
+        if let Some(exchange) = self.exchange {
+            exchange.check(amount, unit, &self.factors, self.context);
+        }
         amount.value.clone()
     }
 

@@ -8,6 +8,7 @@ use crate::policy::quantity::QuantityError;
 use crate::policy::read::{Node, texts, word};
 use crate::policy::source::At;
 
+use super::feeds::{Prices, prices};
 use super::keys::{self, KeySource};
 use super::server::{Server, server};
 use super::upstreams::{Upstream, upstream};
@@ -20,6 +21,7 @@ pub(crate) struct Config {
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) exchange: Vec<Rate>,
     pub(crate) calendars: Vec<Calendar>,
+    pub(crate) prices: Prices,
     pub(crate) tenants: Vec<Tenant>,
 }
 
@@ -49,7 +51,7 @@ pub(crate) struct Tenant {
 /// Reads a whole configuration.
 pub(crate) fn config(document: &Document<'_>, report: &Diagnostics) -> Config {
     document.root(report, |fields| {
-        fields.later(&["prices", "budgets", "baselines"]);
+        fields.later(&["budgets", "baselines"]);
         fields.get("state", |node| node.fields(|fields| fields.later(&["path", "shared"])));
         fields.elsewhere(&["objective", "defaults", "routes"], "the policy file that `policy` names");
         Config {
@@ -57,7 +59,8 @@ pub(crate) fn config(document: &Document<'_>, report: &Diagnostics) -> Config {
             server: fields.get("server", server).unwrap_or_default(),
             upstreams: fields.get("upstreams", |node| node.entries(upstream)).unwrap_or_default(),
             exchange: fields.get("exchange", |node| node.entries(rate)).unwrap_or_default(),
-            calendars: fields.get("calendars", |node| node.entries(calendar)).unwrap_or_default(),
+            calendars: calendars(fields),
+            prices: fields.get("prices", prices).unwrap_or_default(),
             tenants: fields.get("tenants", |node| node.list(tenant)).unwrap_or_default(),
         }
     })
@@ -76,6 +79,11 @@ fn rate(currency: At<String>, node: &Node<'_>) -> Option<Rate> {
         let as_of = fields.need("as_of", date);
         Some(Rate { currency: currency.value, usd: usd?.value, as_of: as_of? })
     })?
+}
+
+/// Reads `[calendars]`.
+pub(crate) fn calendars(fields: &Fields<'_>) -> Vec<Calendar> {
+    fields.get("calendars", |node| node.entries(calendar)).unwrap_or_default()
 }
 
 fn calendar(name: At<String>, node: &Node<'_>) -> Option<Calendar> {

@@ -5,6 +5,7 @@
 
 pub(crate) mod allowances;
 pub(crate) mod config;
+pub(crate) mod feeds;
 pub(crate) mod keys;
 pub(crate) mod models;
 pub(crate) mod policy;

@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 
 use crate::policy::diagnostic::Diagnostics;
+use crate::policy::feed::FeedFormat;
 use crate::policy::fields::{Document, Fields};
 use crate::policy::model::BaseUrl;
 use crate::policy::read::{Node, word};
@@ -29,6 +30,8 @@ pub(crate) struct Host {
     /// Where it processes data; empty if that is not known.
     pub(crate) processes_in: Vec<String>,
     pub(crate) models: Vec<Model>,
+    /// What price feeds call it, by format.
+    pub(crate) aliases: Vec<(FeedFormat, String)>,
 }
 
 /// Reads a provider's file; `None` where something required is missing.
@@ -47,7 +50,29 @@ fn host(region: At<String>, node: &Node<'_>) -> Option<Host> {
         let base_url = fields.need("base_url", address);
         let processes_in = fields.need("regions", words);
         let models = fields.get("models", |node| node.entries(row)).unwrap_or_default();
-        Some(Host { region: region.value, base_url: base_url?.value, processes_in: processes_in?.value, models })
+        let aliases = fields.get("feeds", |node| node.entries(alias)).unwrap_or_default();
+        let (base_url, processes_in) = (base_url?.value, processes_in?.value);
+        Some(Host { region: region.value, base_url, processes_in, models, aliases })
+    })?
+}
+
+fn alias(format: At<String>, node: &Node<'_>) -> Option<(FeedFormat, String)> {
+    let found = FeedFormat::NAMED.iter().find(|(name, _)| *name == format.value).map(|(_, format)| *format);
+    if found.is_none() {
+        node.error(format!("there is no format `{}`", format.value), None);
+    }
+    Some((found?, word(node)?))
+}
+
+/// A model with the origin of its figures, which a price list for others may leave out.
+pub(crate) fn listed(name: At<String>, node: &Node<'_>) -> Option<Model> {
+    node.fields(|fields: &Fields<'_>| {
+        fields.get("source", word);
+        let as_of = fields.get("as_of", as_of);
+        let confidence = fields.get("confidence", |node| node.choice(&Confidence::NAMED));
+        let confidence = confidence.unwrap_or(Confidence::Medium);
+        let model = model(name, fields)?;
+        Some(Model { origin: Some(PriceOrigin { source: "".into(), as_of, confidence }), ..model })
     })?
 }
 

@@ -39,6 +39,19 @@ pub(crate) fn base_url(text: &str) -> Result<BaseUrl, UrlError> {
     if rest.contains(['?', '#']) {
         return Err(UrlError::Query);
     }
+    split(scheme, rest)
+}
+
+/// Splits `https://host[:port]/path[?query]`; a query is kept as it is.
+pub(crate) fn list_url(text: &str) -> Result<(BaseUrl, Option<Arc<str>>), UrlError> {
+    let (plain, query) = text.split_once('?').map_or((text, None), |(plain, query)| (plain, Some(query)));
+    if query.is_some_and(|query| query.contains(|c: char| !c.is_ascii_graphic() || c == '#')) {
+        return Err(UrlError::Query);
+    }
+    Ok((base_url(plain)?, query.map(Arc::from)))
+}
+
+fn split(scheme: Scheme, rest: &str) -> Result<BaseUrl, UrlError> {
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     if authority.contains('@') {
         return Err(UrlError::UserInfo);

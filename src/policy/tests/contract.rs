@@ -28,7 +28,6 @@ fn every_field_that_is_not_acted_on_is_refused_at_its_place_and_no_other() {
         [
             "baselines",
             "budgets",
-            "prices",
             "routes[0].canary",
             "routes[0].cluster[0][1].target_first_token",
             "routes[0].cluster[0][1].timeouts",

@@ -3,6 +3,7 @@
 mod bypass;
 mod catalogue;
 mod contract;
+mod feeds;
 mod mistakes;
 mod model;
 mod prices;
@@ -40,7 +41,7 @@ impl World<'_> {
             let found = self.files.iter().find(|(name, _)| Path::new(name) == path);
             found.map(|(_, text)| text.clone()).ok_or_else(|| "no such file".to_owned())
         };
-        use_it(&Sources { env: &env, read: &read, now: self.now })
+        use_it(&Sources { env: &env, read: &read, now: self.now, book: None })
     }
 
     pub(super) fn load(&self) -> Loaded {

@@ -1,0 +1,89 @@
+//! Which row of a feed is about a model: by provider and id, never by id alone.
+//!
+//! The same open model costs five times as much at one provider as at another. A list that is said to be one upstream's
+//! own is the exception: there the id says it all.
+
+use std::collections::BTreeMap;
+
+use super::{Book, Key, Quote};
+use crate::policy::feed::{Feed, FeedFormat};
+
+/// Whose model is to be priced.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address<'a> {
+    /// The upstream's name.
+    pub(crate) upstream: &'a str,
+    /// The provider in the catalogue, and its region.
+    pub(crate) provider: Option<(&'a str, &'a str)>,
+    /// What feeds call this provider in this region, by format.
+    pub(crate) aliases: &'a [(FeedFormat, String)],
+    /// The model that it really is.
+    pub(crate) id: &'a str,
+}
+
+impl Book {
+    /// What `feed` says of the model at `address`.
+    pub(crate) fn find(&self, feed: &Feed, address: Address<'_>) -> Option<&Quote> {
+        let quotes = &self.shelf(&feed.name)?.quotes;
+        match &feed.upstream {
+            Some(upstream) if **upstream == *address.upstream => {
+                of_provider(quotes, feed, address).or_else(|| of_anybody(quotes, address.id))
+            }
+            Some(_) => None,
+            None => of_provider(quotes, feed, address),
+        }
+    }
+}
+
+/// The row of the address's provider: its exact id, or else the one without a date at its end.
+fn of_provider<'b>(quotes: &'b BTreeMap<Key, Quote>, feed: &Feed, address: Address<'_>) -> Option<&'b Quote> {
+    let (provider, region) = match feed.format {
+        FeedFormat::Faregate => address.provider.map(|(provider, region)| (provider, Some(region)))?,
+        FeedFormat::ModelsDev | FeedFormat::LiteLlm | FeedFormat::OpenRouter => {
+            let alias = address.aliases.iter().find(|(format, _)| *format == feed.format);
+            (alias.map(|(_, name)| name.as_str())?, None)
+        }
+    };
+    let key = |id: &str| Key { provider: provider.to_owned(), region: region.map(str::to_owned), id: id.to_owned() };
+    quotes.get(&key(address.id)).or_else(|| quotes.get(&key(undated(address.id)?)))
+}
+
+/// The only row with this id, whoever's it is.
+fn of_anybody<'b>(quotes: &'b BTreeMap<Key, Quote>, id: &str) -> Option<&'b Quote> {
+    let only = |id: &str| {
+        let mut found = quotes.iter().filter(|(key, _)| key.id == id);
+        let (_, first) = found.next()?;
+        found.next().is_none().then_some(first)
+    };
+    only(id).or_else(|| only(undated(id)?))
+}
+
+/// `gpt-4o-2024-11-20`, `doubao-seed-2-1-pro-260628`, `claude-x-20260101` and `qwen-plus-latest` without their ends;
+/// `None` for an id that has none.
+pub(super) fn undated(id: &str) -> Option<&str> {
+    if let Some(stem) = id.strip_suffix("-latest") {
+        return Some(stem).filter(|stem| !stem.is_empty());
+    }
+    let digits = |part: &str, count: usize| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (stem, last) = id.rsplit_once('-')?;
+    if digits(last, 8) || digits(last, 6) {
+        return Some(stem).filter(|stem| !stem.is_empty());
+    }
+    let (stem, month) = stem.rsplit_once('-').filter(|_| digits(last, 2))?;
+    let (stem, year) = stem.rsplit_once('-').filter(|_| digits(month, 2))?;
+    (digits(year, 4) && !stem.is_empty()).then_some(stem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::undated;
+
+    #[test]
+    fn only_a_date_or_latest_at_the_end_is_left_out() {
+        let stems = ["gpt-4o-2024-11-20", "doubao-pro-260628", "x-20260101", "qwen-plus-latest"].map(undated);
+        assert_eq!(stems, [Some("gpt-4o"), Some("doubao-pro"), Some("x"), Some("qwen-plus")]);
+        for id in ["gpt-4o", "glm-5.3", "a-1234", "-latest", "-20260101", "mistral-7b-32", "2024-11-20"] {
+            assert_eq!(undated(id), None, "{id}");
+        }
+    }
+}
