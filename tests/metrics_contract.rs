@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use faregate::engine::Usage;
 use faregate::ids::EndpointId;
-use faregate::observe::{AttemptResult, EndpointState, Metrics, Outcome, PriceKind, QuotaKind, Waste};
+use faregate::observe::{AttemptResult, EndpointState, FeedResult, Metrics, Outcome, PriceKind, QuotaKind, Waste};
 use faregate::units::{Dollars, PicoUsd, PricePerMtok, Share, Tokens};
 use files::project;
 use selectors::{Selector, selectors};
@@ -44,6 +44,9 @@ const CONTRACT: &[(&str, &str)] = &[
     ("faregate_failovers_total", "from reason"),
     ("faregate_inflight_requests", ""),
     ("faregate_overhead_seconds", ""),
+    ("faregate_price_age_seconds", "source"),
+    ("faregate_price_feed_refreshes_total", "result source"),
+    ("faregate_price_held", "model upstream"),
     ("faregate_price_usd_per_mtok", "kind model upstream"),
     ("faregate_quota_remaining_ratio", "endpoint kind"),
     ("faregate_request_duration_seconds", "model route upstream"),
@@ -81,6 +84,7 @@ fn rendered() -> String {
     request.record_unpriced();
     request.record_estimated();
     metrics.reload_succeeded(2);
+    metrics.record_feed("litellm", FeedResult::Read);
     let fill = |gauges: &faregate::observe::Gauges| {
         gauges.set_state(&id, EndpointState::Closed);
         gauges.set_inflight(&id, 3);
@@ -91,6 +95,8 @@ fn rendered() -> String {
         for kind in PriceKind::ALL {
             gauges.set_price("zhipu", "glm-5.3", *kind, PricePerMtok(600_000));
         }
+        gauges.set_price_age("litellm", Duration::from_hours(6));
+        gauges.set_price_held("zhipu", "glm-5.3");
         gauges.set_exchange("CNY", Dollars(0.1395));
     };
     metrics.render_with(fill).unwrap()

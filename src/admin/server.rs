@@ -14,12 +14,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::access::{Denied, Need, check};
+use super::prices;
 use super::views::{self, Ready};
-use crate::control::{Outcome, Reloader, Trigger};
+use crate::control::{Clerk, Outcome, Reloader, Trigger, refresh};
 use crate::observe::metrics::CONTENT_TYPE as METRICS_TYPE;
+use crate::policy::book::Vouched;
 use crate::proxy::listener::Phase;
 use crate::proxy::worker::Shared;
 use crate::runtime;
@@ -35,6 +38,7 @@ const MAX_BODY: usize = 64 * 1024;
 pub struct Plane {
     shared: Arc<Shared>,
     reloader: Arc<Reloader>,
+    clerk: Arc<Clerk>,
     phase: watch::Receiver<Phase>,
 }
 
@@ -45,8 +49,20 @@ enum Page<'a> {
     Ready,
     Endpoints,
     Policy,
+    Prices,
+    Refresh,
     Reload,
     Endpoint(&'a str),
+}
+
+/// What `POST /v1/prices/refresh` asks for.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Refresh {
+    /// One feed; all if it is not said.
+    feed: Option<String>,
+    /// Whether a person vouches for what comes.
+    accept: bool,
 }
 
 #[derive(Deserialize)]
@@ -64,12 +80,28 @@ enum WishedState {
     Reset,
 }
 
+impl WishedState {
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Draining => "draining",
+            Self::Disabled => "disabled",
+            Self::Reset => "reset",
+        }
+    }
+}
+
 type Reply = Response<Full<Bytes>>;
 
 impl Plane {
     /// A plane over what runs.
-    pub const fn new(shared: Arc<Shared>, reloader: Arc<Reloader>, phase: watch::Receiver<Phase>) -> Self {
-        Self { shared, reloader, phase }
+    pub const fn new(
+        shared: Arc<Shared>,
+        reloader: Arc<Reloader>,
+        clerk: Arc<Clerk>,
+        phase: watch::Receiver<Phase>,
+    ) -> Self {
+        Self { shared, reloader, clerk, phase }
     }
 
     async fn answer(&self, request: Request<Incoming>, bound: IpAddr, peer: IpAddr) -> Reply {
@@ -95,6 +127,8 @@ impl Plane {
             Page::Ready => self.ready(),
             Page::Endpoints => json(StatusCode::OK, &views::endpoints(&self.shared.snapshot(), runtime::now())),
             Page::Policy => json(StatusCode::OK, &views::policy(&self.shared.snapshot())),
+            Page::Prices => json(StatusCode::OK, &prices::prices(&self.shared.snapshot(), &self.clerk)),
+            Page::Refresh => self.refresh(request).await,
             Page::Reload => self.reload(),
             Page::Endpoint(id) => self.wish(id, request).await,
         }
@@ -102,7 +136,11 @@ impl Plane {
 
     fn metrics(&self) -> Reply {
         let snapshot = self.shared.snapshot();
-        match self.shared.metrics.render_with(|gauges| views::fill_gauges(&snapshot, gauges, runtime::now())) {
+        let fill = |gauges: &_| {
+            views::fill_gauges(&snapshot, gauges, runtime::now());
+            prices::fill_ages(&snapshot, &self.clerk, gauges, runtime::wall_clock());
+        };
+        match self.shared.metrics.render_with(fill) {
             Ok(text) => reply(StatusCode::OK, METRICS_TYPE, text.into()),
             Err(failure) => error(StatusCode::INTERNAL_SERVER_ERROR, "metrics", &failure.to_string()),
         }
@@ -137,14 +175,33 @@ impl Plane {
         }
     }
 
-    async fn wish(&self, id: &str, request: Request<Incoming>) -> Reply {
-        let body = match Limited::new(request.into_body(), MAX_BODY).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(failure) => return error(StatusCode::BAD_REQUEST, "invalid_request", &failure.to_string()),
-        };
-        let wish: Wish = match serde_json::from_slice(&body) {
+    /// Asks feeds for their lists now, whether they are due or not.
+    async fn refresh(&self, request: Request<Incoming>) -> Reply {
+        let wish: Refresh = match body(request).await {
             Ok(wish) => wish,
-            Err(failure) => return error(StatusCode::BAD_REQUEST, "invalid_request", &failure.to_string()),
+            Err(refusal) => return refusal,
+        };
+        let feeds = self.reloader.feeds();
+        let asked = feeds.iter().filter(|feed| wish.feed.as_ref().is_none_or(|name| **name == *feed.name));
+        let asked: Vec<_> = asked.collect();
+        if asked.is_empty() {
+            let known: Vec<_> = feeds.iter().map(|feed| &*feed.name).collect();
+            let message = format!("no such feed; [[prices.feeds]] has: {}", known.join(", "));
+            return error(StatusCode::NOT_FOUND, "unknown_feed", &message);
+        }
+        let vouched = if wish.accept { Vouched::Yes } else { Vouched::No };
+        let mut results = Vec::new();
+        for feed in asked {
+            let done = refresh(&self.clerk, &self.reloader, feed, vouched).await;
+            results.push(prices::Answer::new(feed, &done));
+        }
+        json(StatusCode::OK, &serde_json::json!({ "feeds": results }))
+    }
+
+    async fn wish(&self, id: &str, request: Request<Incoming>) -> Reply {
+        let wish: Wish = match body(request).await {
+            Ok(wish) => wish,
+            Err(refusal) => return refusal,
         };
         let id = percent_encoding::percent_decode_str(id).decode_utf8_lossy();
         let snapshot = self.shared.snapshot();
@@ -161,9 +218,18 @@ impl Plane {
             WishedState::Disabled => seat.cell.set_wish(Override::Disabled),
             WishedState::Reset => seat.cell.reset(),
         }
-        tracing::info!(endpoint = %id, state = %String::from_utf8_lossy(&body), "endpoint changed by an operator");
+        tracing::info!(endpoint = %id, state = wish.state.label(), "endpoint changed by an operator");
         json(StatusCode::OK, &serde_json::json!({ "endpoint": id }))
     }
+}
+
+/// The body of a request; an empty one is `{}`. Else what to answer.
+async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Reply> {
+    let invalid = |message: String| error(StatusCode::BAD_REQUEST, "invalid_request", &message);
+    let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
+    let body = body.map_err(|failure| invalid(failure.to_string()))?.to_bytes();
+    let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
+    serde_json::from_slice(text).map_err(|failure| invalid(failure.to_string()))
 }
 
 fn page(path: &str) -> Option<(Page<'_>, Method, Need)> {
@@ -173,6 +239,8 @@ fn page(path: &str) -> Option<(Page<'_>, Method, Need)> {
         "/readyz" => (Page::Ready, Method::GET, Need::Nothing),
         "/v1/endpoints" => (Page::Endpoints, Method::GET, Need::Operator),
         "/v1/policy" => (Page::Policy, Method::GET, Need::Operator),
+        "/v1/prices" => (Page::Prices, Method::GET, Need::Operator),
+        "/v1/prices/refresh" => (Page::Refresh, Method::POST, Need::Operator),
         "/v1/reload" => (Page::Reload, Method::POST, Need::Operator),
         _ => (Page::Endpoint(path.strip_prefix("/v1/endpoints/")?), Method::POST, Need::Operator),
     })

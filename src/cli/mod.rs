@@ -5,6 +5,7 @@
 mod check;
 pub mod demo;
 mod policy_command;
+mod prices;
 mod resolve;
 mod serve;
 
@@ -37,6 +38,11 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Check configuration and policy files; nothing is run.
     Check(CheckArgs),
+    /// What models cost, what price feeds say, and what they would change.
+    Prices {
+        #[command(subcommand)]
+        command: prices::PricesCommand,
+    },
     /// List and show the policies that are built in.
     Policy {
         #[command(subcommand)]
@@ -107,6 +113,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
         Command::Serve(args) => serve::run(args.config),
         Command::Demo(args) => show(&args),
         Command::Check(args) => check_files(&args),
+        Command::Prices { command } => prices::run(command),
         Command::Policy { command } => policy(command),
         Command::MockProvider(args) => provide(args),
     }

@@ -19,11 +19,11 @@ const USUAL_PLACES: [&str; 2] = ["faregate.toml", "/etc/faregate/faregate.toml"]
 pub(super) fn run(config: Option<PathBuf>) -> anyhow::Result<u8> {
     let filter = environment("FAREGATE_LOG").or_else(|| environment("RUST_LOG"));
     logging::start(filter.as_deref(), logging::Format::of_stderr())?;
-    let path = config.or_else(|| USUAL_PLACES.iter().map(PathBuf::from).find(|path| path.exists()));
+    let path = usual_path(config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("runtime")?;
     // Before anybody can see that it runs: a signal to reload would else end it.
     let signals = runtime.block_on(async { Signals::listen() }).context("signals")?;
-    let source = Source { path, environment: Arc::new(environment) };
+    let source = Source { path, environment: Arc::new(environment), book: Arc::default() };
     let described = source.path.as_deref().map_or_else(|| "embedded default".to_owned(), describe);
     let daemon = match Daemon::start(source) {
         Ok(daemon) => daemon,
@@ -38,6 +38,11 @@ pub(super) fn run(config: Option<PathBuf>) -> anyhow::Result<u8> {
     tracing::info!(addr = %daemon.admin, "admin listening");
     runtime.block_on(until_stopped(daemon, signals));
     Ok(0)
+}
+
+/// The configuration that is named, or else the first that is in a usual place.
+pub(super) fn usual_path(config: Option<PathBuf>) -> Option<PathBuf> {
+    config.or_else(|| USUAL_PLACES.iter().map(PathBuf::from).find(|path| path.exists()))
 }
 
 fn describe(path: &Path) -> String {

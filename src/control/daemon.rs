@@ -14,8 +14,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
+use super::feeds::{self, Clerk};
 use super::reload::{Reloader, Trigger, build, mention};
-use super::source::Source;
+use super::source::{Source, Texts};
 use super::{market, prices, watch as files};
 use crate::admin;
 use crate::observe::{AccessLog as Log, AccessLogWriter, Metrics, MetricsError};
@@ -81,7 +82,8 @@ pub struct Daemon {
 impl Daemon {
     /// Reads the configuration, binds the addresses and starts the threads.
     pub fn start(source: Source) -> Result<Self, StartError> {
-        let (Loaded { model, diagnostics, files, .. }, texts) = source.load();
+        let connector = Connector::new(Arc::new(Tcp::default()));
+        let (clerk, (Loaded { model, diagnostics, files, .. }, texts)) = load(&source, &connector);
         let Some(model) = model else {
             return Err(StartError::Configuration { diagnostics: policy::render(&diagnostics) });
         };
@@ -104,13 +106,17 @@ impl Daemon {
         let (working, busy) = mpsc::channel(1);
         let mut daemon =
             Self { data, admin, phase, reloader, shared, workers: Vec::new(), control: None, writer, busy };
-        daemon.start_workers(sockets, &working)?;
-        daemon.start_control(admin_socket)?;
+        daemon.start_workers(sockets, &connector, &working)?;
+        daemon.start_control(admin_socket, Arc::new(clerk))?;
         Ok(daemon)
     }
 
-    fn start_workers(&mut self, sockets: Vec<TcpListener>, working: &mpsc::Sender<()>) -> Result<(), StartError> {
-        let connector = Connector::new(Arc::new(Tcp::default()));
+    fn start_workers(
+        &mut self,
+        sockets: Vec<TcpListener>,
+        connector: &Connector,
+        working: &mpsc::Sender<()>,
+    ) -> Result<(), StartError> {
         for (number, socket) in sockets.into_iter().enumerate() {
             let runtime = single_threaded()?;
             let worker = Arc::new(Worker {
@@ -129,9 +135,10 @@ impl Daemon {
         Ok(())
     }
 
-    fn start_control(&mut self, sockets: Vec<TcpListener>) -> Result<(), StartError> {
+    fn start_control(&mut self, sockets: Vec<TcpListener>, clerk: Arc<Clerk>) -> Result<(), StartError> {
         let runtime = single_threaded()?;
-        let plane = admin::Plane::new(Arc::clone(&self.shared), Arc::clone(&self.reloader), self.phase.subscribe());
+        let (shared, reloader) = (Arc::clone(&self.shared), Arc::clone(&self.reloader));
+        let plane = admin::Plane::new(shared, reloader, Arc::clone(&clerk), self.phase.subscribe());
         let (reloader, shared) = (Arc::clone(&self.reloader), Arc::clone(&self.shared));
         let mut phase = self.phase.subscribe();
         let body = move || {
@@ -140,6 +147,7 @@ impl Daemon {
                     tokio::spawn(admin::serve(socket, plane.clone()));
                 }
                 tokio::spawn(prices::run(Arc::clone(&reloader)));
+                tokio::spawn(feeds::run(clerk, Arc::clone(&reloader)));
                 tokio::spawn(market::run(shared));
                 tokio::spawn(files::run(reloader));
                 // Outlives the workers, so that a drain can be watched.
@@ -186,6 +194,19 @@ impl Daemon {
             writer.finish();
         }
     }
+}
+
+/// The configuration, with what was kept of its price feeds.
+pub(super) fn load(source: &Source, connector: &Connector) -> (Clerk, (Loaded, Texts)) {
+    let first = source.load();
+    let (folder, feeds) =
+        first.0.model.as_ref().map_or((None, &[][..]), |model| (model.keep_prices.clone(), &model.feeds));
+    let clerk = Clerk::new(Arc::clone(&source.book), connector.clone(), folder.or_else(|| feeds::usual_folder(source)));
+    if feeds.is_empty() {
+        return (clerk, first);
+    }
+    clerk.recall(feeds);
+    (clerk, source.load())
 }
 
 /// One worker's life.

@@ -4,6 +4,7 @@
 //! one store. An invalid file leaves what runs as it is.
 
 mod daemon;
+mod feeds;
 pub mod market;
 mod prices;
 mod reload;
@@ -11,5 +12,7 @@ mod source;
 mod watch;
 
 pub use daemon::{Daemon, StartError};
+pub(crate) use feeds::refresh;
+pub use feeds::{Clerk, Desk, FeedStatus, FetchError, RefreshError, Refreshed, SharedBook};
 pub use reload::{Outcome, Reloader, Status, Trigger};
 pub use source::Source;

@@ -59,7 +59,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f.toml");
         std::fs::write(&path, CONFIG).unwrap();
-        let source = Source { path: Some(path), environment: Arc::new(|_| None) };
+        let source = Source { path: Some(path), environment: Arc::new(|_| None), book: Arc::default() };
         let (loaded, texts) = source.load();
         let (metrics, cells) = (Arc::new(Metrics::new().unwrap()), Arc::new(Mutex::default()));
         let snapshot = build(loaded.model.unwrap(), 7, &cells, &metrics).unwrap();

@@ -8,8 +8,8 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
 use super::source::{Source, Texts};
-use crate::observe::Metrics;
-use crate::policy::model::{Model, Openness, Server};
+use crate::observe::{FeedResult, Metrics};
+use crate::policy::model::{Feed, Model, Openness, Server};
 use crate::policy::{self, Diagnostic, Loaded, Severity};
 use crate::proxy::worker::Shared;
 use crate::runtime;
@@ -24,6 +24,8 @@ pub enum Trigger {
     Request,
     /// The clock: a price list has another price from now on.
     Price,
+    /// A price feed has said something.
+    Feed,
 }
 
 /// What came of a reload.
@@ -36,7 +38,7 @@ pub enum Outcome {
         /// Settings that changed but need a restart.
         needs_restart: Vec<&'static str>,
     },
-    /// The same files mean other prices at this hour: they are in force, under the number they had.
+    /// The same files mean other prices, by the hour or by a feed: they are in force, under the number they had.
     Repriced {
         /// The number of the snapshot in force.
         generation: u64,
@@ -116,6 +118,7 @@ impl Reloader {
         match trigger {
             Trigger::Watch | Trigger::Request => self.read_anew(trigger),
             Trigger::Price => self.reprice(runtime::wall_clock()),
+            Trigger::Feed => self.recompile(runtime::wall_clock()),
         }
     }
 
@@ -142,16 +145,22 @@ impl Reloader {
         }
     }
 
-    /// Makes the snapshot in force anew with the prices of `now`, if one of them has changed since.
+    /// Makes the snapshot in force anew with the prices of `now`, if one of them changes by then.
+    pub(super) fn reprice(&self, now: SystemTime) -> Outcome {
+        let running = self.shared.snapshot();
+        if running.model.next_price_change.is_none_or(|change| SystemTime::from(change) > now) {
+            return Outcome::Unchanged { generation: running.generation };
+        }
+        self.recompile(now)
+    }
+
+    /// Makes the snapshot in force anew with the prices of `now`.
     ///
     /// From what was read before: a file that is being edited must not hold up the hour.
-    pub(super) fn reprice(&self, now: SystemTime) -> Outcome {
+    fn recompile(&self, now: SystemTime) -> Outcome {
         let _turn = self.turn.lock();
         let running = self.shared.snapshot();
         let generation = running.generation;
-        if running.model.next_price_change.is_none_or(|change| SystemTime::from(change) > now) {
-            return Outcome::Unchanged { generation };
-        }
         let Loaded { model, diagnostics, .. } = self.source.recompile(&self.texts.lock(), now);
         let built = model.ok_or_else(|| policy::render(&diagnostics)).and_then(|model| {
             build(model, generation, &self.cells, &self.shared.metrics).map_err(|error| error.to_string())
@@ -164,9 +173,23 @@ impl Reloader {
             }
         };
         let changed = repriced(&running.model, &snapshot.model);
+        tell_of_doubts(&running.model, &snapshot.model);
         self.shared.commit(Arc::new(snapshot));
-        tracing::info!(generation, changed, "prices changed by the hour or date of their price lists");
+        if changed == 0 {
+            return Outcome::Unchanged { generation };
+        }
+        tracing::info!(generation, changed, "prices changed, by the hour or date of their price lists or by a feed");
         Outcome::Repriced { generation, changed }
+    }
+
+    /// The price feeds of the configuration in force.
+    pub(crate) fn feeds(&self) -> Vec<Feed> {
+        self.shared.snapshot().model.feeds.clone()
+    }
+
+    /// Counts what came of asking a feed.
+    pub(super) fn count_feed(&self, name: &str, result: FeedResult) {
+        self.shared.metrics.record_feed(name, result);
     }
 
     /// What is in force was made from `texts`.
@@ -244,6 +267,15 @@ pub(super) fn mention(diagnostics: &[Diagnostic]) {
 /// How many endpoints have another price. The same files have the same endpoints in the same order.
 fn repriced(old: &Model, new: &Model) -> usize {
     old.endpoints.values().zip(new.endpoints.values()).filter(|(old, new)| old.price != new.price).count()
+}
+
+/// Says which prices are held that were not before.
+fn tell_of_doubts(old: &Model, new: &Model) {
+    for (old, new) in old.endpoints.values().zip(new.endpoints.values()) {
+        if let Some(doubt) = new.price_doubt.as_ref().filter(|doubt| doubt.held && old.price_doubt != new.price_doubt) {
+            tracing::warn!(endpoint = %new.id, doubt = %doubt.text, "a price is held: the dearer one counts meanwhile");
+        }
+    }
 }
 
 /// The snapshot of `model`.

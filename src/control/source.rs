@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::feeds::SharedBook;
 use crate::policy::{self, Loaded, Sources};
 use crate::runtime;
 
@@ -24,6 +25,8 @@ pub struct Source {
     pub path: Option<PathBuf>,
     /// Where `env:` keys are looked up.
     pub environment: Environment,
+    /// What price feeds said.
+    pub book: SharedBook,
 }
 
 /// The files of one load, as they were. Some of them are keys.
@@ -53,7 +56,8 @@ impl Source {
     }
 
     fn compile(&self, read: &dyn Fn(&Path) -> Result<String, String>, now: SystemTime) -> Loaded {
-        let sources = Sources { env: &*self.environment, read, now, book: None };
+        let book = self.book.load();
+        let sources = Sources { env: &*self.environment, read, now, book: Some(&book) };
         match &self.path {
             Some(path) => policy::load(path, &sources),
             None => policy::load_default(&sources),

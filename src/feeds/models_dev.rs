@@ -80,7 +80,7 @@ fn row(provider: &str, id: &str, model: &RawValue) -> Result<Row, Skipped> {
     let model: RawModel = serde_json::from_str(model.get()).map_err(|_| Skipped::Unreadable)?;
     let cost = model.cost.ok_or(Skipped::Unpriced)?;
     let rates = rates(&cost)?;
-    let mut tiers = cost.tiers.iter().map(|tier| self::tier(tier)).collect::<Result<Vec<_>, _>>()?;
+    let mut tiers = cost.tiers.iter().map(tier).collect::<Result<Vec<_>, _>>()?;
     if let (true, Some(over)) = (tiers.is_empty(), &cost.context_over_200k) {
         let cost: RawCost = serde_json::from_str(over.get()).map_err(|_| Skipped::Unreadable)?;
         tiers.push(above(200_000, self::rates(&cost)?));

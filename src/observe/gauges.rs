@@ -2,6 +2,8 @@
 //!
 //! An unknown score, price or quota is left out rather than shown as 0, which would read as free or as spent.
 
+use std::time::Duration;
+
 use super::labels::{EndpointState, PriceKind, QuotaKind};
 use super::metrics::Gauges;
 use crate::ids::EndpointId;
@@ -38,6 +40,16 @@ impl Gauges {
     /// What a model costs.
     pub fn set_price(&self, upstream: &str, model: &str, kind: PriceKind, price: PricePerMtok) {
         self.price.with([upstream, model, kind.label()]).set(price.as_dollars().0);
+    }
+
+    /// How old the prices of a source are.
+    pub fn set_price_age(&self, source: &str, age: Duration) {
+        self.price_age.with([source]).set(age.as_secs_f64());
+    }
+
+    /// That a model's price is held.
+    pub fn set_price_held(&self, upstream: &str, model: &str) {
+        self.price_held.with([upstream, model]).set(1);
     }
 
     /// What one unit of a currency is worth.

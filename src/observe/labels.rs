@@ -101,6 +101,18 @@ label_sets! {
         Reasoning = "reasoning",
     }
 
+    /// What came of asking a price feed.
+    FeedResult {
+        /// It had a new list.
+        Read = "read",
+        /// It says what it said before.
+        Unchanged = "unchanged",
+        /// Its list lost too many models to be believed.
+        Refused = "refused",
+        /// It did not answer, or with something else than a list.
+        Failed = "failed",
+    }
+
     /// Why money that was probably billed bought nothing.
     Waste {
         /// A try was given up after the request had been sent.

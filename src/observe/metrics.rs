@@ -15,7 +15,7 @@ use prometheus::{
 };
 
 use super::handles::{EndpointMetrics, InFlight, RequestMetrics};
-use super::labels::Waste;
+use super::labels::{FeedResult, Waste};
 use crate::ids::EndpointId;
 use crate::runtime;
 
@@ -135,6 +135,8 @@ declare! {
             "Answers whose usage was not reported, so that tokens and cost are estimates.";
         reloads: IntCounterVec "faregate_config_reloads_total" ["result"]
             "Reloads of configuration and policy.";
+        feeds: IntCounterVec "faregate_price_feed_refreshes_total" ["source", "result"]
+            "Times that a price feed was asked, by what came of it.";
         last_reload_successful: IntGaugeVec "faregate_config_last_reload_successful" []
             "Whether the last reload took effect.";
         generation: IntGaugeVec "faregate_config_generation" []
@@ -166,6 +168,10 @@ declare! {
             "Share of a free tier or prepaid pack that is left.";
         price: GaugeVec "faregate_price_usd_per_mtok" ["upstream", "model", "kind"]
             "Dollars per million tokens, by list price.";
+        price_age: GaugeVec "faregate_price_age_seconds" ["source"]
+            "Since when the oldest price in use from this source is known to be in force.";
+        price_held: IntGaugeVec "faregate_price_held" ["upstream", "model"]
+            "1 while a feed's new price moved too far to be believed, and the dearer one counts.";
         exchange: GaugeVec "faregate_exchange_rate_usd" ["currency"]
             "Dollars per unit of a currency.";
     }
@@ -253,6 +259,11 @@ impl Metrics {
     pub fn reload_failed(&self) {
         self.families.reloads.with(["failed"]).inc();
         self.families.last_reload_successful.with([]).set(0);
+    }
+
+    /// Counts what came of asking a price feed.
+    pub fn record_feed(&self, source: &str, result: FeedResult) {
+        self.families.feeds.with([source, result.label()]).inc();
     }
 
     /// Drops what is labelled with a model of an upstream that the configuration no longer has. Handles still held

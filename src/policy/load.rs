@@ -143,7 +143,8 @@ impl<'a> Loading<'a> {
         let providers = Providers::new(&self.report);
         let calendars = Calendars::new(&config.calendars);
         let (report, inputs) = (&self.report, &self.inputs);
-        let feeds = feeds(&config, folder, report);
+        let mut feeds = feeds(&config, folder, report);
+        feeds.splice(..0, inputs.book().iter().flat_map(|book| book.tried.iter().cloned()));
         let (calendars, providers, feeds) = (&calendars, &providers, feeds.as_slice());
         let context = Context { report, inputs, folder, calendars, providers, feeds };
         compile(&config, &policy, &source, &context)

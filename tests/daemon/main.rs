@@ -5,6 +5,7 @@
 
 mod client;
 mod demo;
+mod feeds;
 mod lifecycle;
 #[path = "../support/daemon.rs"]
 mod process;

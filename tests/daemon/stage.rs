@@ -102,5 +102,5 @@ impl Stage {
 
 /// Files, and no environment.
 pub(crate) fn source(path: &std::path::Path) -> Source {
-    Source { path: Some(PathBuf::from(path)), environment: Arc::new(|_| None) }
+    Source { path: Some(PathBuf::from(path)), environment: Arc::new(|_| None), book: Arc::default() }
 }

@@ -23,7 +23,8 @@ pub(super) struct Running {
 impl Running {
     /// Starts it from a configuration file. Nothing is read from the environment.
     pub(super) fn start(configuration: &Path) -> anyhow::Result<Self> {
-        let source = Source { path: Some(configuration.to_owned()), environment: Arc::new(|_| None) };
+        let source =
+            Source { path: Some(configuration.to_owned()), environment: Arc::new(|_| None), book: Arc::default() };
         let daemon = Daemon::start(source).context("starting the router")?;
         Ok(Self { data: daemon.data, admin: daemon.admin, daemon })
     }

@@ -141,11 +141,14 @@ fn keep(tariff: &Tariff, listed: Option<&Tariff>) -> Tariff {
     Tariff { request: tariff.request.clone().or_else(|| listed.request.clone()), dated, ..tariff.clone() }
 }
 
+/// Whether a step has a condition of some kind, and what to say of a list that has none such.
+type Condition = (fn(&TariffTier) -> bool, &'static str);
+
 /// A kind of condition that the list knows and the feed's row does not: such a row has been flattened, to one of the
 /// prices that it had.
 fn lacks(row: &Tariff, listed: &Tariff) -> Option<&'static str> {
     let has = |tariff: &Tariff, what: fn(&TariffTier) -> bool| tariff.tiers.iter().any(what);
-    let conditions: [(fn(&TariffTier) -> bool, _); 3] = [
+    let conditions: [Condition; 3] = [
         (|tier| tier.above_input.is_some(), "the catalogue lists prices by the length of the prompt, the feed has one"),
         (
             |tier| tier.above_output.is_some(),

@@ -66,6 +66,8 @@ impl Shelf {
 #[derive(Clone, Debug, Default)]
 pub struct Book {
     shelves: BTreeMap<Arc<str>, Shelf>,
+    /// Feeds that no configuration names; they count before those that one does.
+    pub tried: Vec<Feed>,
 }
 
 /// Why a list was not taken.

@@ -67,18 +67,17 @@ pub(super) fn read(
 
 fn all(fields: &Fields<'_>) -> Rows {
     let mut rows = fields.get("models", |node| node.entries(|name, node| row("", None, name, node)));
-    let providers = fields.get("providers", |node| node.entries(provider)).unwrap_or_default();
+    let providers =
+        fields.get("providers", |node| node.entries(|name, node| provider(&name.value, node))).unwrap_or_default();
     rows.get_or_insert_default().extend(providers.into_iter().flatten());
     rows.unwrap_or_default()
 }
 
-fn provider(name: At<String>, node: &Node<'_>) -> Option<Rows> {
+fn provider(name: &str, node: &Node<'_>) -> Option<Rows> {
     node.fields(|fields| {
         let host = |region: At<String>, node: &Node<'_>| {
             let models = |fields: &Fields<'_>| {
-                fields.need("models", |node| {
-                    node.entries(|model, node| row(&name.value, Some(&region.value), model, node))
-                })
+                fields.need("models", |node| node.entries(|model, node| row(name, Some(&region.value), model, node)))
             };
             Some(node.fields(models)??.value)
         };

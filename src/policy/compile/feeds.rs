@@ -14,6 +14,8 @@ use crate::policy::raw::url::list_url;
 use crate::policy::source::At;
 
 const EVERY: Duration = Duration::from_hours(6);
+/// Reading a file costs nobody anything.
+const EVERY_FILE: Duration = Duration::from_mins(1);
 /// Half as much more.
 const MAX_RISE: u32 = 500;
 
@@ -27,12 +29,14 @@ pub(crate) fn compile(config: &Config, folder: &Path, report: &Diagnostics) -> V
             let message = format!("two feeds are called `{name}`");
             report.push(Diagnostic::error(place, message).hint("give one of them another `name`"));
         }
-        let upstream = raw.upstream.as_ref().and_then(|upstream| known(upstream, config, report));
+        let upstream = raw.upstream.as_ref().map(|upstream| known(upstream, config, report));
+        let url = url(&raw.url, folder, report)?;
+        let usual = if matches!(url, FeedUrl::File(_)) { EVERY_FILE } else { EVERY };
         Some(Feed {
             name: name.into(),
-            url: url(&raw.url, folder, report)?,
+            url,
             format: raw.format,
-            every: raw.every.unwrap_or(EVERY),
+            every: raw.every.unwrap_or(usual),
             max_rise: raw.max_rise.unwrap_or(MAX_RISE),
             upstream,
         })
@@ -40,14 +44,14 @@ pub(crate) fn compile(config: &Config, folder: &Path, report: &Diagnostics) -> V
     config.prices.feeds.iter().filter_map(feed).collect()
 }
 
-fn known(upstream: &At<String>, config: &Config, report: &Diagnostics) -> Option<Arc<str>> {
+fn known(upstream: &At<String>, config: &Config, report: &Diagnostics) -> Arc<str> {
     let names: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.name.value.as_str()).collect();
     if !names.contains(&upstream.value.as_str()) {
         let message = format!("there is no upstream `{}`", upstream.value);
         let hint = advice(&upstream.value, &names).unwrap_or_else(|| "declare it under [upstreams]".to_owned());
         report.push(Diagnostic::error(&upstream.place, message).hint(hint));
     }
-    Some(upstream.value.as_str().into())
+    upstream.value.as_str().into()
 }
 
 fn url(url: &At<String>, folder: &Path, report: &Diagnostics) -> Option<FeedUrl> {

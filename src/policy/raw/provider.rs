@@ -50,16 +50,17 @@ fn host(region: At<String>, node: &Node<'_>) -> Option<Host> {
         let base_url = fields.need("base_url", address);
         let processes_in = fields.need("regions", words);
         let models = fields.get("models", |node| node.entries(row)).unwrap_or_default();
-        let aliases = fields.get("feeds", |node| node.entries(alias)).unwrap_or_default();
+        let aliases =
+            fields.get("feeds", |node| node.entries(|format, node| alias(&format.value, node))).unwrap_or_default();
         let (base_url, processes_in) = (base_url?.value, processes_in?.value);
         Some(Host { region: region.value, base_url, processes_in, models, aliases })
     })?
 }
 
-fn alias(format: At<String>, node: &Node<'_>) -> Option<(FeedFormat, String)> {
-    let found = FeedFormat::NAMED.iter().find(|(name, _)| *name == format.value).map(|(_, format)| *format);
+fn alias(format: &str, node: &Node<'_>) -> Option<(FeedFormat, String)> {
+    let found = FeedFormat::NAMED.iter().find(|(name, _)| *name == format).map(|(_, format)| *format);
     if found.is_none() {
-        node.error(format!("there is no format `{}`", format.value), None);
+        node.error(format!("there is no format `{format}`"), None);
     }
     Some((found?, word(node)?))
 }

@@ -305,7 +305,7 @@ fn mistakes_in_a_list_of_our_own_are_shown_at_their_place() {
 
 #[test]
 fn wrong_feeds_are_refused_with_the_remedy() {
-    let wrong = |feed: &str| World::new(&format!("{}\n{feed}", OWN), "").complaints();
+    let wrong = |feed: &str| World::new(&format!("{OWN}\n{feed}"), "").complaints();
     let feed = |rest: &str| format!("[[prices.feeds]]\nname = \"x\"\nurl = \"https://a.example/p\"\n{rest}");
     assert!(wrong(&feed("format = \"litelm\"")).contains("litellm"));
     assert!(wrong(&feed("format = \"litellm\"\nupstream = \"hose\"")).contains("did you mean `house`?"));
