@@ -9,9 +9,9 @@ use rand::RngExt as _;
 
 use super::eligible::{Eligibility, Lengths, eligibility, fits, is_capable, is_stale};
 use super::features::{Mode, Request};
-use super::plan::{Admission, Candidate, Cause, Entry, Plan, Reason, View};
+use super::plan::{Candidate, Cause, Entry, Plan, Reason, View};
 use super::score::{Forecast, Pool};
-use crate::ids::{EndpointIx, Position as _};
+use crate::ids::EndpointIx;
 use crate::units::{Dollars, Timestamp, Tokens, len_to_u64};
 
 /// Below this many effective samples nobody is cut off for being slower than expected.
@@ -34,6 +34,7 @@ pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl
     let mut options = Vec::with_capacity(view.candidates.len());
     let mut plan = Plan::default();
     for candidate in view.candidates {
+        let index = options.len();
         if !is_capable(candidate, request) {
             plan.rejected.push((candidate.endpoint, Reason::Incapable));
         } else if !fits(candidate, request, lengths) {
@@ -41,7 +42,7 @@ pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl
         } else {
             let forecast = Forecast::of(candidate, view, request, &pool);
             let eligibility = eligibility(candidate, &forecast, pool.first_token(), now);
-            options.push(Choice::new(candidate, forecast, eligibility));
+            options.push(Choice::new(candidate, index, forecast, eligibility));
         }
     }
     let mut admitted = admit(&options, &mut plan.rejected);
@@ -50,15 +51,16 @@ pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl
         plan.retry_at = plan.rejected.iter().filter_map(|(_, reason)| retry_at(*reason, now)).min();
         return plan;
     }
-    // References are sorted, as entries are ten times as large.
-    admitted.sort_unstable_by_key(|(option, _)| option.rank);
-    let usual = usual_cost(&options);
-    plan.entries.extend(admitted.iter().map(|(option, admission)| option.entry(*admission, usual, view, request)));
+    // Ranks are sorted, as entries are ten times as large.
+    admitted.sort_unstable();
+    let (usual, most) = (usual_cost(&options), view.answer_timeout.as_secs_f64());
+    let ranked = admitted.iter().filter_map(|rank| options.get(index_of(*rank)));
+    plan.entries.extend(ranked.map(|option| option.entry(usual, most, view, request)));
     lead_with_one_of_the_best(&mut plan.entries, view, rng);
     lead_with_a_trial(&mut plan.entries, request.prompt.as_f64());
     // Whoever is asked last is given all the time there is.
     if let Some(last) = plan.entries.last_mut() {
-        last.first_token_limit = view.answer_timeout.as_secs_f64();
+        last.first_token_limit = most;
     }
     plan
 }
@@ -71,9 +73,14 @@ struct Choice<'a> {
     rank: Rank,
 }
 
-/// The order of candidates, in one number: by tier, then by score; equals in the order of the configuration. An unknown
-/// price is not free: whoever has one comes after all that have a price.
+/// The order of candidates, in one number: by tier, then by score; equals in the order of the configuration, which is
+/// that of the options. An unknown price is not free: whoever has one comes after all that have a price.
 type Rank = u128;
+
+/// Which option has this rank.
+fn index_of(rank: Rank) -> usize {
+    usize::try_from(rank & Rank::from(u32::MAX)).unwrap_or(usize::MAX)
+}
 
 /// Lengths are taken strictly where that leaves anyone, well or not: what is down is no reason to be refused elsewhere.
 fn lengths(view: &View<'_>, request: &Request) -> Lengths {
@@ -82,16 +89,16 @@ fn lengths(view: &View<'_>, request: &Request) -> Lengths {
 }
 
 /// Those of `options` that may be tried; caution gives way first, then open circuits.
-fn admit<'a>(options: &'a [Choice<'a>], rejected: &mut Vec<(EndpointIx, Reason)>) -> Vec<(&'a Choice<'a>, Admission)> {
+fn admit(options: &[Choice<'_>], rejected: &mut Vec<(EndpointIx, Reason)>) -> Vec<Rank> {
     let any = |test: fn(Eligibility) -> bool| options.iter().any(|option| test(option.eligibility));
     let certain = any(|eligibility| matches!(eligibility, Eligibility::Yes(_)));
     let reluctant = !certain && any(|eligibility| matches!(eligibility, Eligibility::Reluctantly(_)));
     let mut admitted = Vec::with_capacity(options.len());
     for option in options {
         match option.eligibility {
-            Eligibility::Yes(admission) => admitted.push((option, admission)),
-            Eligibility::Reluctantly(_) if reluctant => admitted.push((option, Admission::Normal)),
-            Eligibility::LastResort(_) if !certain && !reluctant => admitted.push((option, Admission::LastResort)),
+            Eligibility::Yes(_) => admitted.push(option.rank),
+            Eligibility::Reluctantly(_) if reluctant => admitted.push(option.rank),
+            Eligibility::LastResort(_) if !certain && !reluctant => admitted.push(option.rank),
             Eligibility::Reluctantly(reason) | Eligibility::LastResort(reason) | Eligibility::No(reason) => {
                 rejected.push((option.candidate.endpoint, reason));
             }
@@ -114,18 +121,18 @@ fn usual_cost(options: &[Choice<'_>]) -> Option<Dollars> {
 }
 
 impl<'a> Choice<'a> {
-    fn new(candidate: &'a Candidate<'a>, forecast: Forecast, eligibility: Eligibility) -> Self {
+    fn new(candidate: &'a Candidate<'a>, index: usize, forecast: Forecast, eligibility: Eligibility) -> Self {
         let score = forecast.terms.total();
         // No score is negative, and the bits of such floats sort as they do; adding zero turns -0 into 0.
         let bits = (score.0 + 0.0).to_bits();
         let unpriced = u64::from(candidate.price.is_none()) << 63;
-        let position = len_to_u64(candidate.endpoint.offset());
-        let tier = len_to_u64(candidate.tier);
-        let rank = Rank::from(tier) << 96 | Rank::from(bits | unpriced) << 32 | Rank::from(position);
+        let (index, tier) = (len_to_u64(index), len_to_u64(candidate.tier));
+        let rank = Rank::from(tier) << 96 | Rank::from(bits | unpriced) << 32 | Rank::from(index);
         Self { candidate, forecast, score, eligibility, rank }
     }
 
-    fn entry(&self, admission: Admission, usual: Option<Dollars>, view: &View<'_>, request: &Request) -> Entry {
+    /// `most` is the policy's longest wait, in seconds.
+    fn entry(&self, usual: Option<Dollars>, most: f64, view: &View<'_>, request: &Request) -> Entry {
         let Forecast { terms, first_token, output, .. } = self.forecast;
         let extra = match usual {
             Some(usual) if is_stale(self.candidate) => (terms.usd.0 - usual.0).max(0.0),
@@ -137,9 +144,9 @@ impl<'a> Choice<'a> {
             score: self.score,
             terms,
             first_token,
-            first_token_limit: self.limit(view, request),
+            first_token_limit: self.limit(most, request),
             expected_output: Tokens::from_estimate(output),
-            admission,
+            admission: self.eligibility.admission(),
             exploration: Dollars(extra),
             is_priced: self.candidate.price.is_some(),
             noise: view.objective.value_of_second * (CHANCE * self.standard_error(request.mode)),
@@ -158,10 +165,9 @@ impl<'a> Choice<'a> {
 
     /// How long to wait where others could be asked instead. Each timeout doubles it: a slow endpoint would otherwise be
     /// cut off for ever without its true time being seen.
-    fn limit(&self, view: &View<'_>, request: &Request) -> f64 {
+    fn limit(&self, most: f64, request: &Request) -> f64 {
         let Forecast { first_token, pace, output, .. } = self.forecast;
         let health = &self.candidate.health;
-        let most = view.answer_timeout.as_secs_f64();
         let (known, expected, least) = match request.mode {
             Mode::Stream => (health.latency.weight, first_token, LEAST_FIRST_TOKEN),
             // An answer may be far longer than usual, but not than what the client accepts.

@@ -30,6 +30,17 @@ pub(super) enum Eligibility {
     No(Reason),
 }
 
+impl Eligibility {
+    /// As what it is sent, once it may be tried.
+    pub(super) const fn admission(self) -> Admission {
+        match self {
+            Self::Yes(admission) => admission,
+            Self::Reluctantly(_) | Self::No(_) => Admission::Normal,
+            Self::LastResort(_) => Admission::LastResort,
+        }
+    }
+}
+
 /// How strictly lengths are taken. Many clients ask for more output than any model writes, and most providers clamp it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lengths {

@@ -231,7 +231,7 @@ impl Deadline {
 
 impl Target {
     fn new(deadline: Option<Deadline>, mean: f64, log_spread: f64) -> Self {
-        Self { deadline, log_mean: mean.ln() - log_spread * log_spread / 2.0, per_log_spread: 1.0 / log_spread }
+        Self { deadline, log_mean: logarithm(mean) - log_spread * log_spread / 2.0, per_log_spread: 1.0 / log_spread }
     }
 
     /// The chance of missing the target.
@@ -249,6 +249,20 @@ impl Target {
     fn beyond(&self, log: f64) -> f64 {
         normal_tail((log - self.log_mean) * self.per_log_spread)
     }
+}
+
+/// The natural logarithm of a positive, normal number within 1e-5, at a third of the price: the exponent from its bits,
+/// and for the rest the series of the inverse hyperbolic tangent, which converges fast around 1.
+fn logarithm(x: f64) -> f64 {
+    const MANTISSA: u64 = (1 << 52) - 1;
+    let bits = x.to_bits();
+    let exponent = f64::from(u32::try_from(bits >> 52).unwrap_or(0)) - 1023.0;
+    let rest = f64::from_bits((bits & MANTISSA) | 1.0_f64.to_bits());
+    // From -0.17 to 0.17, as the rest is between 1 and 2, and this is measured from their geometric mean.
+    let t = (rest - std::f64::consts::SQRT_2) / (rest + std::f64::consts::SQRT_2);
+    let tt = t * t;
+    let series = 2.0 * t * (1.0 + tt * (1.0 / 3.0 + tt * (0.2 + tt / 7.0)));
+    (exponent + 0.5) * std::f64::consts::LN_2 + series
 }
 
 /// The chance that a standard normal variable exceeds `z`, within 0.0003 and without an exponential (Abramowitz and
@@ -338,6 +352,13 @@ mod tests {
     fn the_tail_of_the_normal_distribution_is_close_enough() {
         for (z, expected) in [(-2.0, 0.97725), (-0.5, 0.69146), (0.0, 0.5), (1.0, 0.15866), (2.326, 0.01)] {
             assert!((normal_tail(z) - expected).abs() < 3e-4, "{z}: {}", normal_tail(z));
+        }
+    }
+
+    #[test]
+    fn the_cheap_logarithm_is_close_enough() {
+        for x in [1e-9, 0.01, 0.5, 0.999_999, 1.0, 1.4, 2.0, 3.7, 300.0, 1e6] {
+            assert!((logarithm(x) - x.ln()).abs() < 1e-5, "{x}: {}", logarithm(x));
         }
     }
 
