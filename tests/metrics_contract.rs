@@ -31,6 +31,8 @@ use selectors::{Selector, selectors};
 const CONTRACT: &[(&str, &str)] = &[
     ("faregate_access_log_dropped_total", ""),
     ("faregate_attempts_total", "model result upstream"),
+    ("faregate_balance", "account currency upstream"),
+    ("faregate_balance_lasts_seconds", "account upstream"),
     ("faregate_build_info", "version"),
     ("faregate_config_generation", ""),
     ("faregate_config_last_reload_successful", ""),
@@ -97,6 +99,7 @@ fn rendered() -> String {
         }
         gauges.set_price_age("litellm", Duration::from_hours(6));
         gauges.set_price_held("zhipu", "glm-5.3");
+        gauges.set_balance("zhipu", "acme", Dollars(12.5), Some(Duration::from_hours(48)));
         gauges.set_exchange("CNY", Dollars(0.1395));
     };
     metrics.render_with(fill).unwrap()

@@ -37,6 +37,9 @@ struct Endpoint<'a> {
     price: Option<PriceView>,
     quota_remaining: Option<f64>,
     score_usd: Option<f64>,
+    /// What is left in its account's wallet, and how long that lasts.
+    balance_usd: Option<f64>,
+    balance_days_left: Option<f64>,
     regions: &'a [String],
     tags: &'a [String],
 }
@@ -49,6 +52,7 @@ pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
         let upstream = &model.upstreams[endpoint.upstream];
         let (health, quota) = reading(snapshot, position, now);
         let (state, until) = state(snapshot, position, now);
+        let wallet = seat.wallet.as_ref().and_then(|wallet| wallet.read(now));
         Endpoint {
             id: endpoint.id.as_str(),
             upstream: &upstream.name,
@@ -63,6 +67,8 @@ pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
             price: PriceView::of(endpoint),
             quota_remaining: quota.ratios().map(|(_, ratio)| ratio.0).reduce(f64::min),
             score_usd: seat.cell.mean_score().map(|score| score.0),
+            balance_usd: wallet.map(|wallet| wallet.left.0),
+            balance_days_left: wallet.and_then(|wallet| wallet.lasts).map(|lasts| lasts.as_secs_f64() / 86_400.0),
             regions: &upstream.regions,
             tags: &upstream.tags,
         }
@@ -187,6 +193,14 @@ pub(super) fn fill_gauges(snapshot: &Snapshot, gauges: &Gauges, now: Timestamp) 
         let left = Share(snapshot.allowances[position].cell.ratio());
         gauges.set_allowance(&model.upstreams[allowance.upstream].name, &allowance.label, left);
     }
+    for (position, endpoint) in model.endpoints.iter() {
+        let wallet = snapshot.seats[position].wallet.as_ref();
+        if let Some(wallet) = wallet.and_then(|wallet| wallet.read(now)) {
+            let account = &model.keys[endpoint.key].account;
+            let account = account.rsplit_once('@').map_or(&**account, |(_, account)| account);
+            gauges.set_balance(&model.upstreams[endpoint.upstream].name, account, wallet.left, wallet.lasts);
+        }
+    }
     for (currency, rate) in &model.exchange {
         gauges.set_exchange(currency, Dollars(*rate));
     }
@@ -215,6 +229,9 @@ fn state(snapshot: &Snapshot, position: EndpointIx, now: Timestamp) -> (Endpoint
         Override::Draining => return (EndpointState::Draining, None),
         Override::Disabled => return (EndpointState::Disabled, None),
         Override::Enabled => {}
+    }
+    if let Some(until) = snapshot.seats[position].empty_until(now) {
+        return (EndpointState::Blocked, Some(until));
     }
     match cell.standing(now) {
         Standing::Closed => (EndpointState::Closed, None),

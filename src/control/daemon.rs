@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use super::feeds::{self, Clerk};
 use super::reload::{Reloader, Trigger, build, mention};
 use super::source::{Source, Texts};
-use super::{market, prices, watch as files};
+use super::{market, prices, wallets, watch as files};
 use crate::admin;
 use crate::observe::{AccessLog as Log, AccessLogWriter, Metrics, MetricsError};
 use crate::policy::model::AccessLog;
@@ -107,7 +107,7 @@ impl Daemon {
         let mut daemon =
             Self { data, admin, phase, reloader, shared, workers: Vec::new(), control: None, writer, busy };
         daemon.start_workers(sockets, &connector, &working)?;
-        daemon.start_control(admin_socket, Arc::new(clerk))?;
+        daemon.start_control(admin_socket, Arc::new(clerk), connector)?;
         Ok(daemon)
     }
 
@@ -135,7 +135,12 @@ impl Daemon {
         Ok(())
     }
 
-    fn start_control(&mut self, sockets: Vec<TcpListener>, clerk: Arc<Clerk>) -> Result<(), StartError> {
+    fn start_control(
+        &mut self,
+        sockets: Vec<TcpListener>,
+        clerk: Arc<Clerk>,
+        connector: Connector,
+    ) -> Result<(), StartError> {
         let runtime = single_threaded()?;
         let (shared, reloader) = (Arc::clone(&self.shared), Arc::clone(&self.reloader));
         let plane = admin::Plane::new(shared, reloader, Arc::clone(&clerk), self.phase.subscribe());
@@ -148,7 +153,8 @@ impl Daemon {
                 }
                 tokio::spawn(prices::run(Arc::clone(&reloader)));
                 tokio::spawn(feeds::run(clerk, Arc::clone(&reloader)));
-                tokio::spawn(market::run(shared));
+                tokio::spawn(market::run(Arc::clone(&shared)));
+                tokio::spawn(wallets::run(shared, connector));
                 tokio::spawn(files::run(reloader));
                 // Outlives the workers, so that a drain can be watched.
                 if phase.wait_for(|phase| *phase == Phase::Stopped).await.is_err() {

@@ -5,14 +5,17 @@
 
 mod daemon;
 mod feeds;
+mod fetch;
 pub mod market;
 mod prices;
 mod reload;
 mod source;
+pub mod wallets;
 mod watch;
 
 pub use daemon::{Daemon, StartError};
 pub(crate) use feeds::refresh;
-pub use feeds::{Clerk, Desk, FeedStatus, FetchError, RefreshError, Refreshed, SharedBook};
+pub use feeds::{Clerk, Desk, FeedStatus, RefreshError, Refreshed, SharedBook};
+pub use fetch::FetchError;
 pub use reload::{Outcome, Reloader, Status, Trigger};
 pub use source::Source;

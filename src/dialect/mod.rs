@@ -3,6 +3,7 @@
 //! Bodies are read where a field is needed and spliced where one changes; nothing on the request path is parsed into a
 //! tree, and fields nobody here has heard of survive.
 
+pub mod balance;
 mod body;
 mod conversation;
 mod depth;

@@ -52,6 +52,14 @@ impl Gauges {
         self.price_held.with([upstream, model]).set(1);
     }
 
+    /// What is left in an account's wallet, in dollars, and how long it lasts.
+    pub fn set_balance(&self, upstream: &str, account: &str, left: Dollars, lasts: Option<Duration>) {
+        self.balance.with([upstream, account, "USD"]).set(left.0);
+        if let Some(lasts) = lasts {
+            self.balance_lasts.with([upstream, account]).set(lasts.as_secs_f64());
+        }
+    }
+
     /// What one unit of a currency is worth.
     pub fn set_exchange(&self, currency: &str, rate: Dollars) {
         self.exchange.with([currency]).set(rate.0);

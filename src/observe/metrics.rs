@@ -172,6 +172,10 @@ declare! {
             "Since when the oldest price in use from this source is known to be in force.";
         price_held: IntGaugeVec "faregate_price_held" ["upstream", "model"]
             "1 while a feed's new price moved too far to be believed, and the dearer one counts.";
+        balance: GaugeVec "faregate_balance" ["upstream", "account", "currency"]
+            "What is left in a prepaid account, as the provider told it, less what was spent since.";
+        balance_lasts: GaugeVec "faregate_balance_lasts_seconds" ["upstream", "account"]
+            "How long that lasts at the pace of the last twelve hours.";
         exchange: GaugeVec "faregate_exchange_rate_usd" ["currency"]
             "Dollars per unit of a currency.";
     }

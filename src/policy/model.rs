@@ -131,6 +131,30 @@ pub struct Upstream {
     pub regions: Vec<String>,
     /// Free labels that `require` may ask for.
     pub tags: Vec<String>,
+    /// Where it tells what is left in a wallet.
+    pub balance: Option<Balance>,
+}
+
+/// Where a provider tells what is left in an account's wallet, and how to read its answer: by JSON pointers (RFC 6901).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// What follows the base URL.
+    pub path: Arc<str>,
+    /// Where the list of wallets is, where there are several; other pointers start at one of them.
+    pub each: Option<String>,
+    /// Where the amount is, a number or a text.
+    pub amount: String,
+    /// In what it is counted.
+    pub currency: BalanceCurrency,
+}
+
+/// The currency of a balance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BalanceCurrency {
+    /// Always this one.
+    Is(String),
+    /// The one that is named here.
+    At(String),
 }
 
 /// An `http` or `https` URL without query, split into what a connection and a request line need.

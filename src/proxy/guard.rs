@@ -253,6 +253,9 @@ impl Guard {
         });
         let bill = list.map(|list| covered.map_or(list, |covered| covered.rest_of(list)));
         let amount = bill.map_or(Dollars(0.0), PicoUsd::as_dollars);
+        if let (Some(wallet), Some(bill)) = (&self.seat().wallet, bill) {
+            wallet.paid(bill, now);
+        }
         self.snapshot.routes[self.route].with(|route| route.spent(amount, self.exploration, now));
         if end == End::Answered
             && let Some(first_token) = self.first_token

@@ -6,7 +6,7 @@ use rand::{Rng, RngExt};
 
 use crate::engine::Price;
 use crate::simulated::Quota;
-use crate::units::{Share, Tokens, seconds};
+use crate::units::{PicoUsd, Share, Tokens, seconds};
 
 /// A lognormal quantity: positive, skewed to the right, as delays and lengths are.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,6 +72,8 @@ pub struct Profile {
     pub api_key: Option<String>,
     /// What is refused with 429.
     pub quota: Quota,
+    /// What its client has paid in advance; when that is spent, requests are refused with 402.
+    pub wallet: Option<PicoUsd>,
 }
 
 impl Default for Profile {
@@ -89,6 +91,7 @@ impl Default for Profile {
             cached: Share(0.0),
             api_key: None,
             quota: Quota::default(),
+            wallet: None,
         }
     }
 }

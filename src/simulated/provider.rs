@@ -36,6 +36,8 @@ struct State {
     next: VecDeque<Fault>,
     window: Window,
     stats: Stats,
+    /// What has been paid in after the beginning.
+    paid_in: PicoUsd,
     recorded: VecDeque<Recorded>,
 }
 
@@ -97,6 +99,7 @@ impl Provider {
             next: VecDeque::new(),
             window: Window::new(profile.quota),
             stats: Stats::default(),
+            paid_in: PicoUsd::ZERO,
             recorded: VecDeque::new(),
         };
         Arc::new(Self { profile, seed, began: runtime::now(), state: Mutex::new(state) })
@@ -121,6 +124,18 @@ impl Provider {
     /// Replaces the schedule; its times still count from when the provider began.
     pub fn set_schedule(&self, schedule: Schedule) {
         self.state.lock().schedule = schedule;
+    }
+
+    /// The client pays in so much more.
+    pub fn top_up(&self, amount: PicoUsd) {
+        self.state.lock().paid_in += amount;
+    }
+
+    /// What is left of what was paid in advance.
+    pub(super) fn balance(&self) -> Option<PicoUsd> {
+        let state = self.state.lock();
+        let paid = self.profile.wallet? + state.paid_in;
+        Some(PicoUsd(paid.0.saturating_sub(state.stats.billed.0)))
     }
 
     /// What it has counted so far.

@@ -19,6 +19,8 @@ pub(super) enum Refusal {
     WrongMethod { method: String, path: String },
     #[error("The request body is too large.")]
     TooLarge,
+    #[error("Insufficient Balance")]
+    NoMoney,
     #[error("We could not parse the JSON body of your request: {0}")]
     NotJson(String),
     #[error("Missing required parameter: '{0}'.")]
@@ -38,6 +40,7 @@ impl Refusal {
             Self::UnknownPath { .. } | Self::UnknownModel(_) => StatusCode::NOT_FOUND,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NoMoney => StatusCode::PAYMENT_REQUIRED,
             Self::NotJson(_) | Self::Missing(_) | Self::BadValue { .. } => StatusCode::BAD_REQUEST,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
         }
@@ -58,6 +61,7 @@ impl Refusal {
             | Self::UnknownPath { .. }
             | Self::WrongMethod { .. }
             | Self::TooLarge
+            | Self::NoMoney
             | Self::NotJson(_)
             | Self::Missing(_)
             | Self::BadValue { .. }
@@ -73,6 +77,7 @@ impl Refusal {
             | Self::UnknownPath { .. }
             | Self::WrongMethod { .. }
             | Self::TooLarge
+            | Self::NoMoney
             | Self::NotJson(_)
             | Self::UnknownModel(_)
             | Self::Throttled { .. } => None,
@@ -90,6 +95,7 @@ impl Refusal {
             | Self::UnknownPath { .. }
             | Self::WrongMethod { .. }
             | Self::TooLarge
+            | Self::NoMoney
             | Self::NotJson(_) => None,
         }
     }

@@ -18,7 +18,7 @@ use crate::simulated::script::{Ends, Kind, Script};
 use crate::simulated::stream::Playback;
 use crate::simulated::wire::Wire;
 use crate::simulated::{Answer, Canned, Exceeded, Fault, Limit, Provider};
-use crate::units::Tokens;
+use crate::units::{PicoUsd, Tokens};
 
 /// `created` of the first answers: a date, but never today's, so that the same seed gives the same bytes.
 const EPOCH: u64 = 1_763_856_000;
@@ -62,6 +62,9 @@ impl Provider {
             ("/completions", &Method::POST) => self.text(TextAsk::parse(Surface::Completion, body)?, arrival),
             ("/embeddings", &Method::POST) => self.embedding(&EmbeddingAsk::parse(body)?, arrival),
             ("/models", &Method::GET) => Ok(unmetered(&self.models(), arrival.fault.as_ref())),
+            ("/user/balance", &Method::GET) if self.balance().is_some() => {
+                Ok(unmetered(&self.told_balance(), arrival.fault.as_ref()))
+            }
             ("/chat/completions" | "/completions" | "/embeddings" | "/models", method) => {
                 Err(Refusal::WrongMethod { method: method.to_string(), path: full_path.to_owned() })
             }
@@ -75,6 +78,13 @@ impl Provider {
         }
     }
 
+    /// As DeepSeek tells it.
+    fn told_balance(&self) -> Value {
+        let left = self.balance().unwrap_or_default().as_dollars().0;
+        let wallet = json!({ "currency": "USD", "total_balance": format!("{left:.6}") });
+        json!({ "is_available": left > 0.0, "balance_infos": [wallet] })
+    }
+
     fn check_key(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let Some(key) = &self.profile().api_key else { return Ok(()) };
         let sent = headers.get(AUTHORIZATION).ok_or(Refusal::MissingKey)?;
@@ -82,6 +92,9 @@ impl Provider {
     }
 
     fn text(&self, ask: TextAsk, arrival: &mut Arrival) -> Result<Plan, Refusal> {
+        if self.balance() == Some(PicoUsd::ZERO) {
+            return Err(Refusal::NoMoney);
+        }
         let mut answer = self.draw(&ask.model, ask.prompt, ask.max_output, arrival)?;
         if let Some(tool) = &ask.tool {
             answer = answer.with_output(Wire::tool_tokens(tool));

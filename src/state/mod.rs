@@ -12,6 +12,7 @@ mod registry;
 mod snapshot;
 mod target;
 mod tenants;
+mod wallets;
 
 pub use affinity::{AffinityMap, Conversation, Warmth};
 pub use allowances::{AllowanceCell, Covered, Grant};
@@ -22,3 +23,4 @@ pub use registry::Registry;
 pub use snapshot::{BuildError, Cells, Seat, Snapshot};
 pub use target::{Target, TargetError};
 pub use tenants::Tenants;
+pub use wallets::{WalletCell, WalletReading};

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -17,11 +17,12 @@ use super::quotas::{QuotaCell, Quotas};
 use super::registry::Registry;
 use super::target::{Target, TargetError};
 use super::tenants::Tenants;
+use super::wallets::WalletCell;
 use crate::engine::{Candidate, LengthClass, Limits, Request, View};
 use crate::ids::{AllowanceIx, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx};
 use crate::observe::labels::NONE;
 use crate::observe::{EndpointMetrics, Metrics, RequestMetrics};
-use crate::policy::model::{Cache, Endpoint, Model};
+use crate::policy::model::{Cache, Endpoint, Model, Upstream};
 use crate::runtime;
 use crate::units::{Timestamp, Tokens};
 
@@ -61,6 +62,8 @@ pub struct Seat {
     pub tag: u64,
     /// Its quotas, which it may share.
     pub quotas: Quotas,
+    /// What is left in its account's wallet, where the provider tells.
+    pub wallet: Option<Arc<WalletCell>>,
     /// Where its requests go.
     pub target: Arc<Target>,
     /// Where its metrics go.
@@ -75,6 +78,17 @@ impl Seat {
         let Some(cache) = cache else { return Tokens::ZERO };
         let tokens = warmth.at(self.tag, prompt, cache.ttl, now);
         if tokens < cache.min_tokens { Tokens::ZERO } else { tokens }
+    }
+}
+
+/// How soon an empty wallet is looked at again: as often as the provider is asked then.
+const TOPPED_UP: Duration = Duration::from_mins(1);
+
+impl Seat {
+    /// When it is worth looking again, if its account's wallet is empty.
+    pub fn empty_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let reading = self.wallet.as_ref()?.read(now)?;
+        reading.is_empty.then(|| now + TOPPED_UP)
     }
 }
 
@@ -102,6 +116,7 @@ pub struct Cells {
     keys: Registry<KeyCell>,
     quotas: Registry<QuotaCell>,
     allowances: Registry<AllowanceCell>,
+    wallets: Registry<WalletCell>,
     conversations: Arc<AffinityMap>,
     routes: Registry<RouteCell>,
     /// Models by upstream and name, for as long as an endpoint has them.
@@ -122,6 +137,7 @@ impl Cells {
         self.keys.expire(now);
         self.quotas.expire(now);
         self.allowances.expire(now);
+        self.wallets.expire(now);
         self.routes.expire(now);
     }
 }
@@ -150,12 +166,14 @@ impl Snapshot {
             if rotated[endpoint.key] {
                 cell.reset();
             }
-            let upstream = &model.upstreams[endpoint.upstream].name;
+            let Upstream { name: upstream, balance, .. } = &model.upstreams[endpoint.upstream];
+            let account = &model.keys[endpoint.key].account;
             Arc::new(Seat {
                 _model: cells.models.resolve(&format!("{upstream}\n{}", endpoint.model), now, || ()),
                 cell,
                 tag: cells.conversations.key(endpoint.id.as_str()),
                 quotas: quotas(&mut cells.quotas, &model, endpoint, now),
+                wallet: balance.as_ref().map(|_| cells.wallets.resolve(account, now, WalletCell::default)),
                 target: Arc::clone(&targets[endpoint.key]),
                 metrics: metrics.endpoint(upstream, &endpoint.model, &endpoint.id),
             })
@@ -209,7 +227,10 @@ impl Snapshot {
                     continue;
                 }
                 let endpoint = &self.model.endpoints[entry.endpoint];
-                let (health, toll) = seat.cell.read(now);
+                let (mut health, toll) = seat.cell.read(now);
+                if let Some(until) = seat.empty_until(now) {
+                    health.block(until);
+                }
                 candidates.push(Candidate {
                     endpoint: entry.endpoint,
                     tier,

@@ -21,4 +21,5 @@ mod reload;
 mod rig;
 mod routing;
 mod secure;
+mod wallets;
 mod wishes;

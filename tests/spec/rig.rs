@@ -184,9 +184,11 @@ impl Rig {
         let tls = Arc::new(authority.client_config());
         let shared = Arc::new(Shared::new(Arc::new(snapshot), metrics, access_log));
         tokio::spawn(faregate::control::market::run(Arc::clone(&shared)));
+        let connector = Connector::with_tls(Arc::clone(&net) as Arc<dyn Dial>, tls);
+        tokio::spawn(faregate::control::wallets::run(Arc::clone(&shared), connector.clone()));
         let worker = Arc::new(Worker {
             shared,
-            pool: Arc::new(Pool::new(Connector::with_tls(Arc::clone(&net) as Arc<dyn Dial>, tls))),
+            pool: Arc::new(Pool::new(connector)),
             rng: Mutex::new(faregate::runtime::seeded(11)),
         });
         Self { worker, net, authority, cells, log, writer: Mutex::new(Some(writer)), graceful: GracefulShutdown::new() }

@@ -4,7 +4,6 @@
 //! fetched at a time; nobody waits for it.
 
 mod desk;
-mod fetch;
 mod keep;
 mod run;
 
@@ -18,8 +17,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use self::fetch::{Address, Fetched};
 use self::keep::{Keeper, Note};
+use super::fetch::{self, Address, FetchError, Fetched};
 use super::source::Source;
 use crate::policy::book::{Book, List, ListError, Shrunk, Vouched, read};
 use crate::policy::model::{Feed, FeedUrl};
@@ -27,7 +26,6 @@ use crate::proxy::dial::Connector;
 use crate::runtime;
 
 pub use desk::Desk;
-pub use fetch::FetchError;
 pub(crate) use run::refresh;
 pub(super) use run::run;
 
@@ -189,7 +187,7 @@ impl Clerk {
                 Some((vec![Bytes::from(std::fs::read(path).map_err(source)?)], None))
             }
             FeedUrl::Web { address, query } => {
-                let first = Address { url: address.clone(), query: query.clone() };
+                let first = Address { url: address.clone(), query: query.clone(), authorization: None };
                 self.fetch(feed, first, known.etag.as_deref()).await?
             }
         };
@@ -227,7 +225,7 @@ impl Clerk {
     ) -> Result<Option<(Vec<Bytes>, Option<String>)>, RefreshError> {
         let (mut pages, mut at, mut tag) = (Vec::new(), first, etag);
         loop {
-            let Fetched::List { bytes, etag } = fetch::get(&self.connector, &at, tag.take()).await? else {
+            let Fetched::Body { bytes, etag } = fetch::get(&self.connector, &at, tag.take()).await? else {
                 return Ok(None);
             };
             let next = read(feed, &bytes, wall_clock())?.next_page;
@@ -278,7 +276,7 @@ impl Address {
         if !path.is_empty() {
             url.path = path.into();
         }
-        Some(Self { url, query: query.map(Arc::from) })
+        Some(Self { url, query: query.map(Arc::from), authorization: None })
     }
 }
 

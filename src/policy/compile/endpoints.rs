@@ -111,7 +111,9 @@ impl Origin {
 fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Exchange, context: &Context<'_>) {
     let own_url = raw.base_url.as_ref().map(|url| url.value.clone());
     // Another address may process data elsewhere, so the catalogue's regions hold for its own address only.
-    let listed_regions = origin.host().filter(|_| own_url.is_none()).map(|host| host.processes_in.clone());
+    let listed = origin.host().filter(|_| own_url.is_none());
+    let (listed_regions, listed_balance) =
+        (listed.map(|host| host.processes_in.clone()), listed.and_then(|host| host.balance.clone()));
     let Some(base_url) = own_url.or_else(|| origin.host().map(|host| host.base_url.clone())) else {
         tables.broken.insert(raw.name.value.clone());
         for listing in models_of(raw, origin, context) {
@@ -126,6 +128,7 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
         regions: raw.regions.clone().or(listed_regions).unwrap_or_default(),
         tags: raw.tags.clone(),
         base_url,
+        balance: raw.balance.clone().or(listed_balance),
     });
     let keys = add_keys(raw, origin, upstream, tables, context);
     if keys.len() < raw.keys.as_ref().map_or(1, Vec::len) {

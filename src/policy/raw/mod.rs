@@ -4,6 +4,7 @@
 //! fourth way, because a table reports what its reader did not ask for.
 
 pub(crate) mod allowances;
+pub(crate) mod balances;
 pub(crate) mod config;
 pub(crate) mod feeds;
 pub(crate) mod keys;

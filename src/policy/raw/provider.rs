@@ -5,11 +5,12 @@ use jiff::civil::Date;
 use crate::policy::diagnostic::Diagnostics;
 use crate::policy::feed::FeedFormat;
 use crate::policy::fields::{Document, Fields};
-use crate::policy::model::BaseUrl;
+use crate::policy::model::{Balance, BaseUrl};
 use crate::policy::read::{Node, word};
 use crate::policy::source::At;
 use crate::policy::tariff::{Confidence, PriceOrigin};
 
+use super::balances::balance;
 use super::models::{Model, model};
 use super::upstreams::{address, dialect, words};
 
@@ -30,6 +31,8 @@ pub(crate) struct Host {
     /// Where it processes data; empty if that is not known.
     pub(crate) processes_in: Vec<String>,
     pub(crate) models: Vec<Model>,
+    /// Where it tells what is left in a wallet.
+    pub(crate) balance: Option<Balance>,
     /// What price feeds call it, by format.
     pub(crate) aliases: Vec<(FeedFormat, String)>,
 }
@@ -52,8 +55,9 @@ fn host(region: At<String>, node: &Node<'_>) -> Option<Host> {
         let models = fields.get("models", |node| node.entries(row)).unwrap_or_default();
         let aliases =
             fields.get("feeds", |node| node.entries(|format, node| alias(&format.value, node))).unwrap_or_default();
+        let balance = fields.get("balance", balance);
         let (base_url, processes_in) = (base_url?.value, processes_in?.value);
-        Some(Host { region: region.value, base_url, processes_in, models, aliases })
+        Some(Host { region: region.value, base_url, processes_in, models, balance, aliases })
     })?
 }
 

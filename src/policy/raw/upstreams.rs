@@ -4,11 +4,12 @@ use crate::engine::Limits;
 use crate::policy::decimal::Decimal;
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::{Fields, Spoiled};
-use crate::policy::model::BaseUrl;
+use crate::policy::model::{Balance, BaseUrl};
 use crate::policy::read::{Node, not_supported_yet, word};
 use crate::policy::source::{At, Place};
 
 use super::allowances::{Allowance, allowance};
+use super::balances::balance;
 use super::keys::{self, Key};
 use super::models::{self, Model};
 use super::prices::factor;
@@ -33,6 +34,7 @@ pub(crate) struct Upstream {
     pub(crate) tags: Vec<String>,
     pub(crate) models: Vec<Model>,
     pub(crate) allowances: Vec<Allowance>,
+    pub(crate) balance: Option<Balance>,
 }
 
 /// Reads the upstream called `name`.
@@ -61,6 +63,7 @@ pub(crate) fn upstream(name: At<String>, node: &Node<'_>) -> Option<Upstream> {
             tags: fields.get("tags", words).unwrap_or_default(),
             models: fields.get("models", table_of_models).unwrap_or_default(),
             allowances: fields.get("allowances", |node| node.list(allowance)).unwrap_or_default(),
+            balance: fields.get("balance", balance),
             spoiled: Spoiled::No,
             place,
             name,

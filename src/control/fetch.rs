@@ -1,10 +1,12 @@
-//! One GET of a price list: no redirects, no cookies, a bound on time and size.
+//! One GET of something small, such as a price list: no redirects, no cookies, a bound on time and size.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, ETAG, HOST, HeaderMap, IF_NONE_MATCH, LOCATION, USER_AGENT};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, ETAG, HOST, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, USER_AGENT,
+};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper::client::conn::http1;
@@ -25,6 +27,8 @@ pub(super) struct Address {
     pub(super) url: BaseUrl,
     /// What follows `?`.
     pub(super) query: Option<Arc<str>>,
+    /// Who asks.
+    pub(super) authorization: Option<HeaderValue>,
 }
 
 /// What came back.
@@ -32,8 +36,8 @@ pub(super) struct Address {
 pub(super) enum Fetched {
     /// It is what it was.
     NotModified,
-    /// A list.
-    List {
+    /// What is there.
+    Body {
         /// Its bytes.
         bytes: Bytes,
         /// What to ask with the next time.
@@ -48,13 +52,13 @@ pub enum FetchError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The conversation failed.
-    #[error("the price list cannot be fetched: {0}")]
+    #[error("it cannot be fetched: {0}")]
     Http(#[from] hyper::Error),
     /// The address cannot be asked for.
-    #[error("the address of the price list cannot be asked for: {0}")]
+    #[error("this address cannot be asked for: {0}")]
     Request(#[from] http::Error),
     /// It is elsewhere.
-    #[error("the price list has moved: the server answered {status} and names {location}; set the feed's url to it")]
+    #[error("it has moved: the server answered {status} and names {location}; set the url to it")]
     Moved {
         /// The status.
         status: StatusCode,
@@ -62,20 +66,20 @@ pub enum FetchError {
         location: String,
     },
     /// It was refused.
-    #[error("the server answered {0} instead of a price list")]
+    #[error("the server answered {0}")]
     Status(StatusCode),
     /// It is too large.
-    #[error("the price list is larger than {} MiB", LARGEST >> 20)]
+    #[error("the answer is larger than {} MiB", LARGEST >> 20)]
     TooLarge,
     /// It was cut.
-    #[error("the price list broke off: {0}")]
+    #[error("the answer broke off: {0}")]
     Body(String),
     /// It took too long.
-    #[error("the price list did not arrive within {} seconds", LIMIT.as_secs())]
+    #[error("no answer within {} seconds", LIMIT.as_secs())]
     Timeout,
 }
 
-/// Gets a list, unless it still has the tag `etag`.
+/// Gets it, unless it still has the tag `etag`.
 pub(super) async fn get(connector: &Connector, from: &Address, etag: Option<&str>) -> Result<Fetched, FetchError> {
     tokio::time::timeout(LIMIT, attempt(connector, from, etag)).await.unwrap_or(Err(FetchError::Timeout))
 }
@@ -92,7 +96,7 @@ async fn attempt(connector: &Connector, from: &Address, etag: Option<&str>) -> R
             StatusCode::OK => {
                 let collected = Limited::new(body, LARGEST).collect().await.map_err(|error| broken(&*error))?;
                 let etag = head.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
-                Ok(Fetched::List { bytes: collected.to_bytes(), etag })
+                Ok(Fetched::Body { bytes: collected.to_bytes(), etag })
             }
             StatusCode::NOT_MODIFIED => Ok(Fetched::NotModified),
             status => Err(refusal(status, &head.headers)),
@@ -117,11 +121,15 @@ fn request(from: &Address, etag: Option<&str>) -> Result<Request<Empty<Bytes>>, 
         .header(USER_AGENT, concat!("faregate/", env!("CARGO_PKG_VERSION")))
         .header(ACCEPT, "application/json, text/plain, */*")
         .header(ACCEPT_ENCODING, "identity");
-    match etag {
+    let mut request = match etag {
         Some(tag) => request.header(IF_NONE_MATCH, tag),
         None => request,
     }
-    .body(Empty::new())
+    .body(Empty::new())?;
+    if let Some(authorization) = &from.authorization {
+        request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+    }
+    Ok(request)
 }
 
 fn host(url: &BaseUrl) -> String {
