@@ -13,6 +13,7 @@ mod fields;
 mod prompt;
 pub mod quota_headers;
 pub mod reply;
+pub mod retry_hint;
 mod splice;
 pub mod sse;
 mod usage;

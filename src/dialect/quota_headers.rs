@@ -178,7 +178,7 @@ fn reset(text: &str, now: Timestamp) -> Option<Duration> {
 }
 
 /// Seconds of `1h2m3.5s`, `12ms`.
-fn go_duration(text: &str) -> Option<f64> {
+pub(super) fn go_duration(text: &str) -> Option<f64> {
     let (mut rest, mut sum) = (text, 0.0);
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;

@@ -18,6 +18,7 @@ use super::plain::{self, Collected, Plain};
 use super::pool::{Lease, LeasedBody, Pool, Reuse};
 use super::stream::{Ending, Reader, Step, UsageChunk, describe};
 use super::worker::Held;
+use crate::dialect::retry_hint::retry_hint;
 use crate::dialect::{Kind, WireError, error_body};
 use crate::engine::{Failure, Verdict as Consequence, classify};
 use crate::policy::model::Timeouts;
@@ -208,7 +209,7 @@ async fn refused_or_failed(parts: response::Parts, body: LeasedBody) -> Verdict 
         Consequence::TryElsewhere => {
             let error = WireError::parse(&body);
             let detail = format!("{}: {}", parts.status.as_u16(), error.redacted_message());
-            let retry_after = retry_after(&parts.headers);
+            let retry_after = retry_after(&parts.headers).or_else(|| retry_hint(&body));
             Verdict::Failed(Trouble { retry_after, ..Trouble::new(failure, detail) })
         }
     }
@@ -227,7 +228,8 @@ fn disguised(mut parts: response::Parts, error: &WireError, body: Bytes) -> Verd
         }
         Consequence::TryElsewhere => {
             let detail = format!("an error inside a 200: {}", error.redacted_message());
-            Verdict::Failed(Trouble::new(failure, detail))
+            let retry_after = retry_after(&parts.headers).or_else(|| retry_hint(error.message.as_bytes()));
+            Verdict::Failed(Trouble { retry_after, ..Trouble::new(failure, detail) })
         }
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::{Admission, Failure, Standing};
+use crate::engine::{Admission, Failure, Standing, Told};
 
 #[derive(Clone, Debug)]
 struct Draw {
@@ -146,6 +146,37 @@ proptest! {
             for (_, share) in ledger.read(Tokens(1), at(time)).ratios() {
                 prop_assert!((0.0..=1.0).contains(&share.0));
             }
+        }
+    }
+
+    #[test]
+    fn what_a_provider_tells_is_never_overrun(calls in prop::collection::vec((0.05..1.0_f64, 0.0..1.0_f64), 1..300)) {
+        // A provider that allows 30 requests in each minute of the clock, and tells what is left in replies that come
+        // out of order; the ledger knows nothing else.
+        let mut ledger = Ledger::new(&Limits::default());
+        let (mut time, mut minute, mut taken) = (0.0_f64, 0.0, 0);
+        let mut replies: Vec<(f64, crate::engine::Reservation, Told)> = Vec::new();
+        for (pause, latency) in calls {
+            time += pause;
+            replies.sort_by(|one, other| one.0.total_cmp(&other.0));
+            let arrived = replies.iter().take_while(|(when, ..)| *when <= time).count();
+            for (when, reservation, told) in replies.drain(..arrived) {
+                ledger.learn(&reservation, &[told], at(when));
+                ledger.settle(reservation, Tokens(1), at(when));
+            }
+            if (time / 60.0).floor() > minute {
+                (minute, taken) = ((time / 60.0).floor(), 0);
+            }
+            let Ok(reservation) = ledger.reserve(Tokens(1), at(time)) else { continue };
+            taken += 1;
+            prop_assert!(taken <= 30, "{taken} in a minute");
+            let told = Told {
+                kind: crate::engine::LimitKind::RequestsPerMinute,
+                limit: Some(30),
+                remaining: Some(30 - taken),
+                reset: Some(crate::units::seconds((minute + 1.0) * 60.0 - time)),
+            };
+            replies.push((time + latency, reservation, told));
         }
     }
 
