@@ -6,12 +6,14 @@
 mod body;
 mod conversation;
 mod depth;
+mod effort;
 mod error;
 mod estimate;
 mod fields;
 mod prompt;
 pub mod quota_headers;
 pub mod reply;
+mod script;
 mod splice;
 pub mod sse;
 mod usage;

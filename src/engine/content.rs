@@ -3,7 +3,7 @@
 //! Counting tokens exactly takes the model's own tokenizer and fifty times as long as reading the body. How many bytes
 //! make a token depends on the script more than on anything else, and, for one script, on the model.
 
-use crate::units::{Tokens, count_to_f64};
+use crate::units::count_to_f64;
 
 /// How many kinds there are.
 pub(super) const KINDS: usize = 6;
@@ -92,10 +92,5 @@ impl Content {
     /// Whether its length in tokens tells how long a token is: nothing in it is of unknown length.
     pub(super) const fn is_telling(&self) -> bool {
         !self.has_files
-    }
-
-    /// Tokens, where nothing is known of the model.
-    pub fn usual_tokens(&self) -> Tokens {
-        super::TokenRates::default().tokens(self)
     }
 }

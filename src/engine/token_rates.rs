@@ -45,6 +45,13 @@ impl Default for TokenRates {
     }
 }
 
+impl Content {
+    /// Tokens to expect where nothing is known of the model.
+    pub fn usual_tokens(&self) -> Tokens {
+        Tokens::from_estimate(usual(self).iter().sum::<f64>() + self.counted())
+    }
+}
+
 impl TokenRates {
     /// Tokens to expect of `content`.
     pub fn tokens(&self, content: &Content) -> Tokens {

@@ -15,7 +15,7 @@ mod tenants;
 
 pub use affinity::{AffinityMap, Conversation, Warmth};
 pub use allowances::{AllowanceCell, Covered, Grant};
-pub use cells::{EndpointCell, KeyCell, Override, RouteCell};
+pub use cells::{EndpointCell, KeyCell, ModelCell, Override, RouteCell};
 pub use market::{Inlet, Market};
 pub use quotas::{QuotaCell, Quotas, Tickets};
 pub use registry::Registry;
