@@ -50,6 +50,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("faregate_price_feed_refreshes_total", "result source"),
     ("faregate_price_held", "model upstream"),
     ("faregate_price_usd_per_mtok", "kind model upstream"),
+    ("faregate_prompt_estimate_error_ratio", "model upstream"),
     ("faregate_quota_remaining_ratio", "endpoint kind"),
     ("faregate_request_duration_seconds", "model route upstream"),
     ("faregate_requests_total", "model outcome route tenant upstream"),
@@ -73,6 +74,7 @@ fn rendered() -> String {
     endpoint.record_attempt(AttemptResult::Failed("overloaded"));
     endpoint.record_failover("overloaded");
     endpoint.observe_first_token(Duration::from_millis(300));
+    endpoint.observe_prompt_error(Tokens(90), Tokens(100));
     endpoint.observe_pace(Tokens(100), Duration::from_secs(2));
     endpoint.add_wasted(Waste::Timeout, PicoUsd(1_000));
     let request = metrics.request("chat", "zhipu", "glm-5.3", "search-team");

@@ -2,13 +2,14 @@
 //!
 //! The same facts fill the gauges of a scrape, so that a dashboard and `/v1/endpoints` cannot disagree.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::prices::{PriceView, show_price};
 use crate::control::Status;
-use crate::engine::{LimitKind, QuotaReading, Reading, Standing};
+use crate::engine::{ContentKind, LimitKind, QuotaReading, Reading, Standing, TokenRates};
 use crate::ids::EndpointIx;
 use crate::observe::{EndpointState, Gauges, QuotaKind};
 use crate::policy::model::{Candidate, Excluded, Route};
@@ -34,6 +35,8 @@ struct Endpoint<'a> {
     first_token_ms: Option<f64>,
     time_per_output_token_ms: Option<f64>,
     success_rate: f64,
+    /// By kind of content, learned of the model; images: times what the rule says.
+    tokens_per_byte: BTreeMap<&'static str, f64>,
     price: Option<PriceView>,
     quota_remaining: Option<f64>,
     score_usd: Option<f64>,
@@ -64,6 +67,7 @@ pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
             first_token_ms: health.first_token().map(|span| span.as_secs_f64() * 1e3),
             time_per_output_token_ms: health.time_per_output_token().map(|span| span.as_secs_f64() * 1e3),
             success_rate: health.success_rate(),
+            tokens_per_byte: tokens_per_byte(&seat.model.rates()),
             price: PriceView::of(endpoint),
             quota_remaining: quota.ratios().map(|(_, ratio)| ratio.0).reduce(f64::min),
             score_usd: seat.cell.mean_score().map(|score| score.0),
@@ -74,6 +78,12 @@ pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
         }
     });
     Endpoints { generation: snapshot.generation, endpoints: endpoints.collect() }
+}
+
+/// Rounded: further digits are noise.
+fn tokens_per_byte(rates: &TokenRates) -> BTreeMap<&'static str, f64> {
+    let rounded = |rate: f64| (rate * 1e4).round() / 1e4;
+    ContentKind::NAMED.into_iter().map(|(name, kind)| (name, rounded(rates.of(kind)))).collect()
 }
 
 /// `GET /v1/policy`.

@@ -13,11 +13,11 @@ use simdutf8::compat::{Utf8Error, from_utf8};
 
 use super::conversation::{Opening, opening};
 use super::depth::{MAX_DEPTH, is_too_deep};
-use super::estimate::prompt_tokens;
+use super::effort::thinking;
 use super::fields::{Fields, Text};
-use super::prompt::prompt_estimate;
+use super::prompt::content_of;
 use super::splice::{SplicePoints, UsagePoint};
-use crate::engine::Capabilities;
+use crate::engine::{Capabilities, Content, Thinking};
 use crate::units::Tokens;
 
 /// Which API a body is for.
@@ -61,8 +61,10 @@ pub struct Head<'a> {
     pub user: Option<Cow<'a, str>>,
     /// The first messages of a chat.
     pub opening: Option<Opening<'a>>,
-    /// Estimated prompt length.
-    pub prompt_estimate: Tokens,
+    /// What the prompt is made of.
+    pub content: Content,
+    /// How much the answer shall be thought about.
+    pub thinking: Thinking,
     model_span: Range<usize>,
     usage_point: UsagePoint,
 }
@@ -139,9 +141,9 @@ pub fn read_head(kind: Kind, body: &[u8]) -> Result<Head<'_>, BodyError> {
         return Err(BodyError::WrongType { field: "stream", expected: "false for embeddings", found: "true".into() });
     }
     let asked = asks_for_usage(&fields)?;
-    let content = content(kind, &fields)?;
+    let prompt = prompt(kind, &fields)?;
     let choices = whole("n", fields.n)?.unwrap_or(1).max(1);
-    let needs = needs(&fields, content);
+    let needs = needs(&fields, prompt);
     Ok(Head {
         stream,
         max_output: max_output(&fields, choices)?,
@@ -152,10 +154,10 @@ pub fn read_head(kind: Kind, body: &[u8]) -> Result<Head<'_>, BodyError> {
             (true, true) => UsageWish::Asked,
             (true, false) => UsageWish::NotAsked,
         },
-        opening: if kind == Kind::Chat { opening(content) } else { None },
+        opening: if kind == Kind::Chat { opening(prompt) } else { None },
         user: fields.user.map(|raw| text_of("user", raw)).transpose()?,
-        prompt_estimate: prompt_estimate(kind, content, needs)
-            + fields.tools.map_or(Tokens::ZERO, |raw| prompt_tokens(raw.get())),
+        content: content_of(kind, prompt, &fields, needs),
+        thinking: thinking(&fields),
         model_span: span(text, raw_model),
         usage_point: UsagePoint::new(open + 1, fields.stream_options.map(|raw| (span(text, raw), raw.get()))),
         model,
@@ -205,7 +207,7 @@ fn whole(field: &'static str, raw: Option<&RawValue>) -> Result<Option<u64>, Bod
 }
 
 /// What the prompt is made of.
-fn content<'a>(kind: Kind, fields: &Fields<'a>) -> Result<&'a str, BodyError> {
+fn prompt<'a>(kind: Kind, fields: &Fields<'a>) -> Result<&'a str, BodyError> {
     let (field, raw, form) = match kind {
         Kind::Chat => ("messages", fields.messages, "["),
         Kind::Completion => ("prompt", fields.prompt, "[\""),
@@ -219,9 +221,9 @@ fn content<'a>(kind: Kind, fields: &Fields<'a>) -> Result<&'a str, BodyError> {
     Err(wrong(field, expected, raw))
 }
 
-fn needs(fields: &Fields<'_>, content: &str) -> Capabilities {
+fn needs(fields: &Fields<'_>, prompt: &str) -> Capabilities {
     let filled = |raw: Option<&RawValue>| raw.is_some_and(|raw| raw.get().len() > 2 && raw.get() != "null");
-    let has = |needle: &str| memmem::find(content.as_bytes(), needle.as_bytes()).is_some();
+    let has = |needle: &str| memmem::find(prompt.as_bytes(), needle.as_bytes()).is_some();
     let wanted = [
         (Capabilities::TOOLS, filled(fields.tools) || filled(fields.functions)),
         // In a text, quotes are escaped: these bytes can only be a key or a value of the API's own.

@@ -58,6 +58,12 @@ fields!(
     tools,
     functions,
     response_format,
+    reasoning_effort,
+    reasoning,
+    thinking,
+    enable_thinking,
+    thinking_budget,
+    chat_template_kwargs,
     user
 );
 

@@ -1,67 +1,127 @@
-//! How long a prompt is, from what it is made of: text, token ids, and files inside the body.
+//! What a prompt is made of: text by script, token ids, descriptions of tools, images and other files inside the body.
 
 use memchr::memmem;
 
 use super::Kind;
-use super::estimate::prompt_tokens;
-use crate::engine::Capabilities;
-use crate::units::{Tokens, count_to_f64, len_to_u64};
+use super::fields::Fields;
+use super::script::{Ascii, add_text};
+use crate::engine::{Capabilities, Content, ContentKind};
+use crate::units::{count_to_f64, len_to_u64};
 
-/// What an image costs, roughly, whatever its size.
-const IMAGE_TOKENS: f64 = 800.0;
+/// Tokens of an image at low detail, whatever its size, by `OpenAI`'s rule.
+const LOW_DETAIL: u64 = 85;
+/// Tokens of an image otherwise: by the same rule, one of 1024 × 1024 pixels.
+const HIGH_DETAIL: u64 = 765;
 
-/// The estimate for what a request is made of.
-pub(super) fn prompt_estimate(kind: Kind, content: &str, needs: Capabilities) -> Tokens {
-    match kind {
-        Kind::Chat => {
-            prompt_tokens(content).saturating_sub(Tokens(inline_bytes(content, needs) / 4)) + images(content, needs)
+/// What a request asks to be read; `text` is its prompt, as JSON.
+pub(super) fn content_of(kind: Kind, text: &str, fields: &Fields<'_>, needs: Capabilities) -> Content {
+    let mut content = match kind {
+        Kind::Chat => chat(text.as_bytes(), needs),
+        Kind::Completion | Kind::Embedding if is_token_ids(text) => {
+            Content::of_ids(len_to_u64(memchr::memchr_iter(b',', text.as_bytes()).count()) + 1)
         }
-        Kind::Completion | Kind::Embedding if is_token_ids(content) => {
-            Tokens(len_to_u64(memchr::memchr_iter(b',', content.as_bytes()).count()) + 1)
+        Kind::Completion | Kind::Embedding => {
+            let mut content = Content::default();
+            add_text(&mut content, text.as_bytes(), Ascii::Text);
+            content
         }
-        Kind::Completion | Kind::Embedding => prompt_tokens(content),
+    };
+    let answer = fields.response_format.filter(|_| needs.covers(Capabilities::JSON_SCHEMA));
+    for described in [fields.tools, fields.functions, answer].into_iter().flatten() {
+        add_text(&mut content, described.get().as_bytes(), Ascii::Schema);
     }
+    content
 }
 
 /// Whether a prompt is an array of token ids rather than text.
-fn is_token_ids(content: &str) -> bool {
-    content.bytes().find(|byte| !b"[ \n\t\r".contains(byte)).is_some_and(|byte| byte.is_ascii_digit())
+fn is_token_ids(text: &str) -> bool {
+    text.bytes().find(|byte| !b"[ \n\t\r".contains(byte)).is_some_and(|byte| byte.is_ascii_digit())
 }
 
-/// Bytes of images, sounds and documents inside the body. They are not read as text, at four bytes a token.
-fn inline_bytes(content: &str, needs: Capabilities) -> u64 {
-    let files = strings_after(content, b"\"data:").filter(|text| is_base64(text)).map(<[u8]>::len).sum::<usize>();
-    let sounds = if needs.covers(Capabilities::AUDIO) {
-        strings_after(content, b"\"data\":\"").map(<[u8]>::len).sum()
-    } else {
-        0
-    };
-    len_to_u64(files + sounds)
+fn chat(messages: &[u8], needs: Capabilities) -> Content {
+    let mut content = Content::default();
+    let mut images = Images::default();
+    for part in without_files(messages, b"\"data:", |url| is_base64(url)) {
+        if part.file.is_some_and(|url| !url.starts_with(b"image/")) {
+            content.add_files();
+        }
+        if !needs.covers(Capabilities::AUDIO) {
+            add_text(&mut content, part.text, Ascii::Text);
+        } else {
+            // Sounds are plain base64, without a data URL around it.
+            for part in without_files(part.text, b"\"data\":\"", |_| true) {
+                add_text(&mut content, part.text, Ascii::Text);
+            }
+            content.add_files();
+        }
+        if needs.covers(Capabilities::VISION) {
+            images.note(part.text);
+        }
+    }
+    content.add(ContentKind::Images, count_to_f64(images.tokens()));
+    content
 }
 
-/// What lies between each `opening` and the next quote. Goes on behind that quote, so that no byte is read twice.
-fn strings_after<'a>(content: &'a str, opening: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+/// A part of a JSON text, and the file that follows it.
+struct Part<'a> {
+    text: &'a [u8],
+    file: Option<&'a [u8]>,
+}
+
+/// The text around the strings that begin with `opening` and are files. No byte is read twice.
+fn without_files<'a>(
+    json: &'a [u8],
+    opening: &'static [u8],
+    is_file: impl Fn(&[u8]) -> bool,
+) -> impl Iterator<Item = Part<'a>> {
     let finder = memmem::Finder::new(opening);
-    let mut rest = content.as_bytes();
+    let mut rest = Some(json);
     std::iter::from_fn(move || {
-        let inside = rest.get(finder.find(rest)? + opening.len()..)?;
-        let length = memchr::memchr(b'"', inside).unwrap_or(inside.len());
-        let (text, behind) = inside.split_at_checked(length)?;
-        rest = behind;
-        Some(text)
+        let text = rest.take()?;
+        let mut seen = 0;
+        while let Some(found) = text.get(seen..).and_then(|unseen| finder.find(unseen)) {
+            let begin = seen + found + opening.len();
+            let inside = text.get(begin..).unwrap_or_default();
+            let (file, behind) =
+                inside.split_at_checked(memchr::memchr(b'"', inside).unwrap_or(inside.len())).unwrap_or_default();
+            // Behind a backslash it is a quotation inside a text, which the model reads as such.
+            let is_quoted = (seen + found).checked_sub(1).and_then(|before| text.get(before)) == Some(&b'\\');
+            if !is_quoted && is_file(file) {
+                rest = Some(behind);
+                return Some(Part { text: text.get(..begin).unwrap_or_default(), file: Some(file) });
+            }
+            seen = begin + file.len();
+        }
+        Some(Part { text, file: None })
     })
 }
 
 /// Whether a data URL's text says so, in its first few bytes.
-fn is_base64(text: &[u8]) -> bool {
+fn is_base64(url: &[u8]) -> bool {
     const LONGEST_TYPE: usize = 128;
-    memmem::find(text.get(..LONGEST_TYPE).unwrap_or(text), b";base64,").is_some()
+    memmem::find(url.get(..LONGEST_TYPE).unwrap_or(url), b";base64,").is_some()
 }
 
-fn images(content: &str, needs: Capabilities) -> Tokens {
-    if !needs.covers(Capabilities::VISION) {
-        return Tokens::ZERO;
+/// Images by their detail.
+#[derive(Clone, Copy, Debug, Default)]
+struct Images {
+    all: u64,
+    low: u64,
+}
+
+impl Images {
+    /// Counts those of which `text` speaks. In what people write quotes are escaped: these are keys.
+    fn note(&mut self, text: &[u8]) {
+        let is_low = |at: &usize| {
+            let value = text.get(at + "\"detail\":".len()..).unwrap_or_default();
+            value.trim_ascii_start().starts_with(b"\"low\"")
+        };
+        self.all += len_to_u64(memmem::find_iter(text, "\"image_url\":").count());
+        self.low += len_to_u64(memmem::find_iter(text, "\"detail\":").filter(is_low).count());
     }
-    let images = memmem::find_iter(content.as_bytes(), "\"image_url\":").count();
-    Tokens::from_estimate(count_to_f64(len_to_u64(images)) * IMAGE_TOKENS)
+
+    fn tokens(self) -> u64 {
+        let low = self.low.min(self.all);
+        low * LOW_DETAIL + (self.all - low) * HIGH_DETAIL
+    }
 }

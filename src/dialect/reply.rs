@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::{WireError, is_told};
-use super::estimate::prompt_tokens;
+use super::estimate::answer_tokens;
 use super::{Kind, usage};
 use crate::engine::Usage;
 use crate::units::Tokens;
@@ -59,7 +59,7 @@ pub fn inspect_plain(kind: Kind, body: &Bytes) -> PlainReply {
     PlainReply::Answer {
         usage: reply.usage.and_then(|raw| usage::parse(raw.get())),
         output: match kind {
-            Kind::Chat | Kind::Completion => answered.map_or(Tokens::ZERO, |raw| prompt_tokens(raw.get())),
+            Kind::Chat | Kind::Completion => answered.map_or(Tokens::ZERO, |raw| answer_tokens(raw.get())),
             Kind::Embedding => Tokens::ZERO,
         },
     }

@@ -57,7 +57,7 @@ pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl
     let ranked = admitted.iter().filter_map(|rank| options.get(index_of(*rank)));
     plan.entries.extend(ranked.map(|option| option.entry(usual, most, view, request)));
     lead_with_one_of_the_best(&mut plan.entries, view, rng);
-    lead_with_a_trial(&mut plan.entries, request.prompt.as_f64());
+    lead_with_a_trial(&mut plan.entries);
     // Whoever is asked last is given all the time there is.
     if let Some(last) = plan.entries.last_mut() {
         last.first_token_limit = most;
@@ -145,6 +145,7 @@ impl<'a> Choice<'a> {
             terms,
             first_token,
             first_token_limit: self.limit(most, request),
+            prompt: self.candidate.prompt,
             expected_output: Tokens::from_estimate(output),
             admission: self.eligibility.admission(),
             exploration: Dollars(extra),
@@ -212,9 +213,9 @@ fn lead_with_one_of_the_best(entries: &mut [Entry], view: &View<'_>, rng: &mut i
 }
 
 /// Moves an endpoint to the front that is due for a trial, if this request makes a cheap one.
-fn lead_with_a_trial(entries: &mut [Entry], prompt: f64) {
+fn lead_with_a_trial(entries: &mut [Entry]) {
     let Some(tier) = entries.first().map(|entry| entry.tier) else { return };
-    let due = |entry: &Entry| entry.trial.is_some_and(|offer| prompt + entry.expected_output.as_f64() <= offer.tokens);
+    let due = |entry: &Entry| entry.trial.is_some_and(|offer| entry.tokens().as_f64() <= offer.tokens);
     let found = entries.iter().take_while(|entry| entry.tier == tier).position(due);
     if let Some(tried) = found.and_then(|position| entries.get_mut(..=position)) {
         tried.rotate_right(1);

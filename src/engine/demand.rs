@@ -36,7 +36,7 @@ pub struct Sample {
     pub(super) at: Timestamp,
     /// As many requests as it stands for.
     pub(super) stands_for: f64,
-    /// Tokens, prompt and expected answer.
+    /// Tokens, prompt and expected answer, at the model that makes most of them.
     pub(super) tokens: f64,
     /// Dollars that a failure of it would cost.
     pub(super) failure_cost: f64,
@@ -84,7 +84,7 @@ impl Sample {
         let pool = Pool::of(view, request.mode);
         let able =
             |candidate: &&Candidate<'_>| is_capable(candidate, request) && fits(candidate, request, Lengths::Prompt);
-        let mut output: f64 = 0.0;
+        let mut tokens: f64 = 1.0;
         let bids = view
             .candidates
             .iter()
@@ -95,7 +95,7 @@ impl Sample {
                     let forecast = Forecast::of(&Candidate { health, ..*candidate }, view, request, &pool);
                     forecast.terms.without_scarcity(forecast.list)
                 };
-                output = output.max(forecast.output);
+                tokens = tokens.max(candidate.prompt.as_f64() + forecast.output);
                 Bid {
                     endpoint: candidate.endpoint,
                     tier: candidate.tier,
@@ -110,7 +110,7 @@ impl Sample {
         Self {
             at: now,
             stands_for,
-            tokens: (request.prompt.as_f64() + output).max(1.0),
+            tokens,
             failure_cost: view.objective.failure_cost.0,
             exploration: view.objective.exploration.0,
             bids,

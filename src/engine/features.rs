@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use super::content::Content;
+use super::price::Thought;
 use crate::units::{Dollars, PicoUsd, Share, Tokens};
 
 /// What a request asks for, as far as choosing an endpoint needs to know.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Request {
-    /// Estimated prompt length.
+    /// Estimated prompt length, whatever the model.
     pub prompt: Tokens,
+    /// What the prompt is made of, from which each model's own estimate comes.
+    pub content: Content,
     /// The most output the client accepts, over all choices, if it said so.
     pub max_output: Option<Tokens>,
     /// How the answer is delivered.
@@ -19,16 +23,45 @@ pub struct Request {
     pub thinking: Thinking,
 }
 
-/// Whether a request asks for an answer that is thought about: it is longer, and with some models dearer.
+/// How much an answer shall be thought about: it is longer then, and with some models dearer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Thinking {
-    /// It does not say; models differ in what they do then.
+    /// The request does not say; models differ in what they do then.
     #[default]
     Unknown,
-    /// It asks for none.
+    /// Not at all.
     Off,
-    /// It asks for it.
-    On,
+    /// A little.
+    Low,
+    /// More.
+    Medium,
+    /// Much, or as much as the model likes.
+    High,
+}
+
+impl Thinking {
+    /// How many there are.
+    pub(super) const COUNT: usize = 5;
+
+    /// Its place among them.
+    pub(super) const fn index(self) -> usize {
+        match self {
+            Self::Unknown => 0,
+            Self::Off => 1,
+            Self::Low => 2,
+            Self::Medium => 3,
+            Self::High => 4,
+        }
+    }
+
+    /// Whether there will be any, if that is known.
+    pub(super) const fn thought(self) -> Option<Thought> {
+        match self {
+            Self::Unknown => None,
+            Self::Off => Some(Thought::No),
+            Self::Low | Self::Medium | Self::High => Some(Thought::Yes),
+        }
+    }
 }
 
 /// How an answer is delivered.

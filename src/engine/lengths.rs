@@ -4,7 +4,7 @@
 //! talks more or less than others do on the same route. One that has given all the answers so far differs from nobody,
 //! and neither does a newcomer.
 
-use super::features::Request;
+use super::features::{Request, Thinking};
 use super::latency::{fade, room};
 use crate::units::{Timestamp, Tokens};
 
@@ -22,15 +22,18 @@ const PRIOR_LIKE_ROUTE: f64 = 6.0;
 const PROMPTS: usize = 9;
 /// Bounds on the output: none, and by powers of four from 16.
 const BOUNDS: usize = 6;
+/// How many classes of request there are.
+const CLASSES: usize = PROMPTS * BOUNDS * Thinking::COUNT;
 
 /// How long a route's answers are, and those of requests that are alike.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lengths {
     all: Mean,
-    classes: [Mean; PROMPTS * BOUNDS],
+    classes: [Mean; CLASSES],
 }
 
-/// Requests whose answers are about as long: by their prompt and by the most that they accept.
+/// Requests whose answers are about as long: by their prompt, by the most that they accept, and by how much they want to be
+/// thought about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LengthClass(usize);
 
@@ -55,13 +58,13 @@ impl LengthClass {
         let power_of_four = |tokens: Tokens| tokens.0.max(1).ilog2() as usize / 2;
         let prompt = power_of_four(request.prompt).min(PROMPTS - 1);
         let bound = request.max_output.map_or(0, |most| power_of_four(most).clamp(2, BOUNDS) - 1);
-        Self(prompt * BOUNDS + bound)
+        Self((request.thinking.index() * PROMPTS + prompt) * BOUNDS + bound)
     }
 }
 
 impl Default for Lengths {
     fn default() -> Self {
-        Self { all: Mean::default(), classes: [Mean::default(); PROMPTS * BOUNDS] }
+        Self { all: Mean::default(), classes: [Mean::default(); CLASSES] }
     }
 }
 
@@ -159,6 +162,23 @@ mod tests {
             lengths.observe(long, Tokens(400), NOW);
         }
         assert!(lengths.expected(short, NOW) < 60.0 && lengths.expected(long, NOW) > 360.0);
+    }
+
+    #[test]
+    fn answers_that_are_thought_about_are_kept_apart_by_how_much() {
+        use Thinking::{High, Low, Medium, Off, Unknown};
+        let class = |thinking| LengthClass::of(&Request { thinking, ..crate::engine::tests::request(900) });
+        let mut lengths = Lengths::default();
+        for _ in 0..50 {
+            for (thinking, output) in [(Off, 100), (Low, 400), (Medium, 1_000), (High, 4_000)] {
+                lengths.observe(class(thinking), Tokens(output), NOW);
+            }
+        }
+        let [unknown, off, low, medium, high] =
+            [Unknown, Off, Low, Medium, High].map(|thinking| lengths.expected(class(thinking), NOW));
+        assert!(off < 400.0 && off < low && low < medium && medium < high && high > 3_000.0);
+        // What was never asked for leans on the route's mean.
+        assert!((1_000.0..2_000.0).contains(&unknown), "{unknown}");
     }
 
     #[test]

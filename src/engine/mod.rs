@@ -5,6 +5,7 @@
 
 mod affinity;
 mod breaker;
+mod content;
 mod decide;
 mod demand;
 mod eligible;
@@ -25,12 +26,14 @@ mod score;
 mod shadow;
 #[cfg(test)]
 mod tests;
+mod token_rates;
 mod told;
 mod trial;
 mod waiting;
 mod window;
 
 pub use affinity::CacheHits;
+pub use content::{Content, ContentKind};
 pub use decide::decide;
 pub use demand::{Demand, Sample, Sampler};
 pub use endpoint::{EndpointState, Reading, Standing};
@@ -45,5 +48,6 @@ pub use quota::QuotaReading;
 pub use route::{RouteReading, RouteState};
 pub use score::Terms;
 pub use shadow::{Grant, Resource, Supply, Tick, Toll, Unit};
+pub use token_rates::TokenRates;
 pub use told::Told;
 pub use trial::Trial;

@@ -33,6 +33,8 @@ pub struct Candidate<'a> {
     pub endpoint: EndpointIx,
     /// Lower tiers are tried first.
     pub tier: usize,
+    /// How long its model will find the prompt.
+    pub prompt: Tokens,
     /// What it charges; `None` when unknown.
     pub price: Option<&'a Price>,
     /// Ranks it behind its true cost.
@@ -94,6 +96,8 @@ pub struct Entry {
     pub(super) first_token: f64,
     /// Seconds.
     pub(super) first_token_limit: f64,
+    /// How long its model will find the prompt.
+    pub prompt: Tokens,
     /// The answer's expected length.
     pub expected_output: Tokens,
     /// As what it is sent.
@@ -109,6 +113,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// What it is expected to use: prompt and answer.
+    pub fn tokens(&self) -> Tokens {
+        self.prompt + self.expected_output
+    }
+
     /// When the first token is expected, after sending.
     pub fn first_token(&self) -> Duration {
         seconds(self.first_token)

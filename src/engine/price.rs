@@ -86,9 +86,9 @@ impl Rates {
     }
 
     fn per_output(&self, thinking: Thinking) -> PricePerMtok {
-        match thinking {
-            Thinking::Off => self.output,
-            Thinking::On | Thinking::Unknown => self.dearest_output(),
+        match thinking.thought() {
+            Some(Thought::No) => self.output,
+            Some(Thought::Yes) | None => self.dearest_output(),
         }
     }
 }
@@ -116,10 +116,9 @@ impl Price {
         }
         let reading =
             |thought| self.estimate_at(self.expected(prompt, output, thought), prompt, cached, output, thinking);
-        match thinking {
-            Thinking::On => reading(Thought::Yes),
-            Thinking::Off => reading(Thought::No),
-            Thinking::Unknown => {
+        match thinking.thought() {
+            Some(thought) => reading(thought),
+            None => {
                 let (yes, no) = (reading(Thought::Yes), reading(Thought::No));
                 if yes > no { yes } else { no }
             }
@@ -160,10 +159,9 @@ impl Price {
     /// What a `usage` costs that was guessed from an answer's text, in which reasoning cannot be told: as asked for, or
     /// else the dearer reading.
     pub fn bill_guessed(&self, usage: &Usage, thinking: Thinking) -> PicoUsd {
-        match thinking {
-            Thinking::On => self.bill_for(usage, Thought::Yes),
-            Thinking::Off => self.bill_for(usage, Thought::No),
-            Thinking::Unknown => self.bill_for(usage, Thought::Yes).max(self.bill_for(usage, Thought::No)),
+        match thinking.thought() {
+            Some(thought) => self.bill_for(usage, thought),
+            None => self.bill_for(usage, Thought::Yes).max(self.bill_for(usage, Thought::No)),
         }
     }
 

@@ -6,7 +6,7 @@
 use super::features::{Handicap, Mode, Objective, Request, Thinking};
 use super::latency::{LatencyReading, PRIOR_WEIGHT};
 use super::plan::{Candidate, View};
-use crate::units::{Dollars, Tokens};
+use crate::units::Dollars;
 
 /// Seconds to a first token that a newcomer is given, unless somebody in the pool is faster.
 const UNKNOWN_FIRST_TOKEN: f64 = 1.0;
@@ -144,8 +144,8 @@ impl Forecast {
         let latency = &candidate.health.latency;
         let in_flight = f64::from(candidate.health.in_flight);
         let output = expected_output(candidate, view, request);
-        let cached = candidate.cache_hit * candidate.warm.as_f64().min(request.prompt.as_f64());
-        let first_token = first_token(latency, in_flight, request.prompt.as_f64() - cached, pool);
+        let cached = candidate.cache_hit * candidate.warm.as_f64().min(candidate.prompt.as_f64());
+        let first_token = first_token(latency, in_flight, candidate.prompt.as_f64() - cached, pool);
         let level = pool.pace.shrink(latency.pace_weight, latency.pace, latency.pace_prior_share);
         let shift = latency.pace_per_in_flight * (in_flight - latency.pace_in_flight);
         let pace = (level + shift).max(LEAST_OF_MEAN * level);
@@ -159,8 +159,8 @@ impl Forecast {
         let mean = if request.mode == Mode::Stream { first_token } else { whole };
         let log_spread = if latency.weight > 0.0 { latency.log_spread } else { pool.log_spread.newcomer };
         let target = Target::new(pool.target, mean, log_spread);
-        let list = bill(candidate, request.prompt, cached, output, request.thinking);
-        let tokens = request.prompt.as_f64() + output;
+        let list = bill(candidate, cached, output, request.thinking);
+        let tokens = candidate.prompt.as_f64() + output;
         let (usd, worth) = match candidate.free {
             // What is free here may be worth more elsewhere or later; at most what is paid without it.
             Some(free) if free.left.as_f64() >= tokens => (Dollars(0.0), Dollars(list.0.min(free.toll.of(tokens).0))),
@@ -172,7 +172,7 @@ impl Forecast {
             latency: objective.value_of_second * (whole * crowding),
             late: objective.late_cost * (late * crowding.min(MAX_LATE_TOLL)),
             risk: risk(candidate, objective, request, &target, late),
-            future: future(candidate, view, request),
+            future: future(candidate, view),
             shadow: worth + candidate.toll.of(tokens),
             handicap: match candidate.handicap {
                 Handicap::None => Dollars::default(),
@@ -302,21 +302,21 @@ fn first_token(latency: &LatencyReading, in_flight: f64, prompt: f64, pool: &Poo
 }
 
 /// An unknown price cannot be summed; the order of candidates accounts for it.
-fn bill(candidate: &Candidate<'_>, prompt: Tokens, cached: f64, output: f64, thinking: Thinking) -> Dollars {
-    candidate.price.map_or(Dollars(0.0), |price| price.estimate(prompt, cached, output, thinking))
+fn bill(candidate: &Candidate<'_>, cached: f64, output: f64, thinking: Thinking) -> Dollars {
+    candidate.price.map_or(Dollars(0.0), |price| price.estimate(candidate.prompt, cached, output, thinking))
 }
 
 /// What the turns to come will pay for reading this one again, where they follow it: mostly the cache's price where there
 /// is one that works. It keeps a conversation from beginning at an endpoint that is a little cheaper once and dear in
 /// the long run.
-fn future(candidate: &Candidate<'_>, view: &View<'_>, request: &Request) -> Dollars {
+fn future(candidate: &Candidate<'_>, view: &View<'_>) -> Dollars {
     let follow_up = view.route.follow_up;
     if follow_up <= 0.0 {
         return Dollars(0.0);
     }
     let turns = (follow_up / (1.0 - follow_up).max(0.1)).min(MOST_TURNS);
     // The route's usual answer, not the endpoint's: what is not known for certain of it shall not count many times.
-    let tokens = request.prompt.as_f64() + view.route.output;
+    let tokens = candidate.prompt.as_f64() + view.route.output;
     let list = candidate.price.map_or(0.0, |price| price.reading_again(candidate.cache_hit));
     let per_token = match candidate.free {
         // What is free now mostly is at the next turn.
@@ -333,7 +333,7 @@ fn risk(candidate: &Candidate<'_>, objective: &Objective, request: &Request, tar
     let odds = 1.0 / success - 1.0;
     let later = (target.late_after_losing(outcome.failure_time) - late).max(0.0);
     let billed = if outcome.billed > 0.0 {
-        bill(candidate, request.prompt, 0.0, 0.0, request.thinking) * outcome.billed
+        bill(candidate, 0.0, 0.0, request.thinking) * outcome.billed
     } else {
         Dollars::default()
     };

@@ -21,6 +21,7 @@ pub struct EndpointMetrics {
     answered: Count,
     first_token: Spread,
     per_token: Spread,
+    prompt_error: Spread,
 }
 
 impl EndpointMetrics {
@@ -29,6 +30,7 @@ impl EndpointMetrics {
             answered: families.attempts.with([upstream, model, AttemptResult::Ok.label()]),
             first_token: families.first_token.with([upstream, model]),
             per_token: families.per_token.with([upstream, model]),
+            prompt_error: families.prompt_error.with([upstream, model]),
             families: families.clone(),
             upstream: upstream.into(),
             model: model.into(),
@@ -61,6 +63,13 @@ impl EndpointMetrics {
         let gaps = tokens.saturating_sub(Tokens(1));
         if gaps > Tokens::ZERO {
             self.per_token.observe(span.as_secs_f64() / gaps.as_f64());
+        }
+    }
+
+    /// A prompt that was estimated and then reported; what is reported as nothing has no error.
+    pub fn observe_prompt_error(&self, estimated: Tokens, reported: Tokens) {
+        if reported > Tokens::ZERO {
+            self.prompt_error.observe((estimated.as_f64() - reported.as_f64()).abs() / reported.as_f64());
         }
     }
 

@@ -38,6 +38,9 @@ const OVERHEAD_SECONDS: &[f64] = &[
 const TOKEN_SECONDS: &[f64] =
     &[0.000_1, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5];
 
+/// 1 % to twice as much.
+const ERROR_RATIOS: &[f64] = &[0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0];
+
 /// A declaration that the registry refused, or a family that cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
@@ -119,6 +122,8 @@ declare! {
             "From sending a streaming request to its first token.";
         per_token: HistogramVec "faregate_time_per_output_token_seconds" ["upstream", "model"] in TOKEN_SECONDS
             "Mean time per output token after the first.";
+        prompt_error: HistogramVec "faregate_prompt_estimate_error_ratio" ["upstream", "model"] in ERROR_RATIOS
+            "How far a prompt's estimated tokens were off those reported, as a share of these.";
         tokens: IntCounterVec "faregate_tokens_total" ["upstream", "model", "tenant", "kind"]
             "Tokens used. Input includes cached input, output includes reasoning.";
         cost: CounterVec "faregate_cost_usd_total" ["route", "upstream", "model", "tenant"]
@@ -323,6 +328,7 @@ impl Families {
         self.duration.forget(labels);
         self.first_token.forget(labels);
         self.per_token.forget(labels);
+        self.prompt_error.forget(labels);
         self.tokens.forget(labels);
         self.cost.forget(labels);
         self.attempts.forget(labels);

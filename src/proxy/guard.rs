@@ -10,7 +10,7 @@ use http::HeaderMap;
 
 use super::failover::Call;
 use super::quota::told;
-use crate::engine::{Entry, Event, Failure, LengthClass, Mode, Price, Request, Thinking, Usage};
+use crate::engine::{Content, Entry, Event, Failure, LengthClass, Mode, Price, Request, Thinking, Usage};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::{AttemptResult, Waste};
 use crate::runtime;
@@ -65,6 +65,8 @@ pub(super) struct Guard {
     endpoint: EndpointIx,
     route: RouteIx,
     mode: Mode,
+    content: Content,
+    /// How long that was expected to be.
     prompt: Tokens,
     class: LengthClass,
     conversation: Option<Conversation>,
@@ -87,10 +89,10 @@ impl Guard {
     /// since the decision.
     pub(super) fn admit(snapshot: &Arc<Snapshot>, entry: &Entry, call: &Call) -> Option<Self> {
         let (request, route) = (&call.request, call.route);
-        let Request { mode, prompt, thinking, .. } = *request;
+        let Request { mode, content, thinking, .. } = *request;
         let now = runtime::now();
         let seat = &snapshot.seats[entry.endpoint];
-        let tokens = request.prompt + entry.expected_output;
+        let tokens = entry.tokens();
         let tickets = seat.quotas.admit(tokens, now)?;
         let Some(in_flight_at_send) = seat.cell.admit(entry.admission, mode, now) else {
             seat.quotas.give_back(tickets, now);
@@ -101,10 +103,11 @@ impl Guard {
             endpoint: entry.endpoint,
             route,
             mode,
-            prompt,
+            content,
+            prompt: entry.prompt,
             class: LengthClass::of(request),
             conversation: call.conversation,
-            promised: promised(snapshot, entry.endpoint, call, now),
+            promised: promised(snapshot, entry, call, now),
             thinking,
             sent_at: now,
             in_flight_at_send,
@@ -168,6 +171,7 @@ impl Guard {
         let Some(tickets) = self.tickets.take() else { return Settlement::default() };
         let now = runtime::now();
         let usage = self.usage(end);
+        self.note_prompt();
         self.settle_quota(tickets, end, usage, now);
         let typical_output = self.note_length(end, &usage, now);
         if end == End::Answered {
@@ -202,6 +206,16 @@ impl Guard {
                 seat.quotas.settle(tickets, usage.input + usage.output, now);
             }
         }
+    }
+
+    /// How long the model found the prompt, and how far off that was from what was expected.
+    fn note_prompt(&self) {
+        let Some(reported) = self.reported.map(|usage| usage.input).filter(|reported| *reported > Tokens::ZERO) else {
+            return;
+        };
+        let seat = self.seat();
+        seat.metrics.observe_prompt_error(self.prompt, reported);
+        seat.model.learn(&self.content, reported);
     }
 
     /// What is typical of the route, with this answer; zero where its length was not reported.
@@ -306,9 +320,9 @@ fn grant(snapshot: &Snapshot, endpoint: EndpointIx, tokens: Tokens) -> Option<Gr
 }
 
 /// Tokens of the prompt that should be in the endpoint's cache.
-fn promised(snapshot: &Snapshot, endpoint: EndpointIx, call: &Call, now: Timestamp) -> Tokens {
-    let cache = snapshot.model.endpoints[endpoint].cache;
-    snapshot.seats[endpoint].warm(&call.warmth, cache, call.request.prompt, now)
+fn promised(snapshot: &Snapshot, entry: &Entry, call: &Call, now: Timestamp) -> Tokens {
+    let cache = snapshot.model.endpoints[entry.endpoint].cache;
+    snapshot.seats[entry.endpoint].warm(&call.warmth, cache, entry.prompt, now)
 }
 
 /// Whether a provider may charge for it, were it only its fee for a request.

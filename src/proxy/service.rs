@@ -19,7 +19,7 @@ use super::relay::ReplyBody;
 use super::reply::Refusal;
 use super::worker::Worker;
 use crate::dialect::{Head, InjectUsage, Kind, UsageWish, read_head};
-use crate::engine::{self, Mode, Thinking};
+use crate::engine::{self, Mode};
 use crate::ids::RouteIx;
 use crate::policy::model::UNLISTED;
 
@@ -124,11 +124,12 @@ fn engine_request(kind: Kind, head: &Head<'_>) -> engine::Request {
         (Kind::Chat | Kind::Completion, false) => Mode::Plain,
     };
     engine::Request {
-        prompt: head.prompt_estimate,
+        prompt: head.content.usual_tokens(),
+        content: head.content,
         max_output: head.max_output,
         mode,
         needs: head.needs,
-        thinking: Thinking::Unknown,
+        thinking: head.thinking,
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::engine::{
-    Admission, CacheHits, EndpointState, Event, LengthClass, Mode, Reading, RetryPolicy, RouteReading, RouteState,
-    Standing, Toll, Trial,
+    Admission, CacheHits, Content, EndpointState, Event, LengthClass, Mode, Reading, RetryPolicy, RouteReading,
+    RouteState, Standing, TokenRates, Toll, Trial,
 };
 use crate::ids::EndpointId;
 use crate::policy::model::{Key, Secret};
@@ -167,6 +167,29 @@ impl KeyCell {
         let rotated = *secret != key.secret;
         secret.clone_from(&key.secret);
         rotated
+    }
+}
+
+/// One model of an upstream, whatever the key: how long it finds prompts.
+#[derive(Debug, Default)]
+pub struct ModelCell {
+    rates: Mutex<TokenRates>,
+}
+
+impl ModelCell {
+    /// Tokens to expect of `content`.
+    pub fn tokens(&self, content: &Content) -> Tokens {
+        self.rates.lock().tokens(content)
+    }
+
+    /// Notes that `content` was reported to be so many tokens.
+    pub fn learn(&self, content: &Content, reported: Tokens) {
+        self.rates.lock().observe(content, reported);
+    }
+
+    /// What is known, for people.
+    pub fn rates(&self) -> TokenRates {
+        *self.rates.lock()
     }
 }
 

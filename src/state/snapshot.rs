@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::affinity::{AffinityMap, Warmth};
 use super::allowances::AllowanceCell;
-use super::cells::{EndpointCell, KeyCell, Override, RouteCell};
+use super::cells::{EndpointCell, KeyCell, ModelCell, Override, RouteCell};
 use super::market::Inlet;
 use super::quotas::{QuotaCell, Quotas};
 use super::registry::Registry;
@@ -68,8 +68,8 @@ pub struct Seat {
     pub target: Arc<Target>,
     /// Where its metrics go.
     pub metrics: EndpointMetrics,
-    /// Keeps what the metrics say of its model.
-    _model: Arc<()>,
+    /// What is known of its model, whatever the key; for as long as it is held, the metrics of the model stay.
+    pub model: Arc<ModelCell>,
 }
 
 impl Seat {
@@ -120,7 +120,7 @@ pub struct Cells {
     conversations: Arc<AffinityMap>,
     routes: Registry<RouteCell>,
     /// Models by upstream and name, for as long as an endpoint has them.
-    models: Registry<()>,
+    models: Registry<ModelCell>,
 }
 
 impl Cells {
@@ -169,7 +169,7 @@ impl Snapshot {
             let Upstream { name: upstream, balance, .. } = &model.upstreams[endpoint.upstream];
             let account = &model.keys[endpoint.key].account;
             Arc::new(Seat {
-                _model: cells.models.resolve(&format!("{upstream}\n{}", endpoint.model), now, || ()),
+                model: cells.models.resolve(&format!("{upstream}\n{}", endpoint.model), now, ModelCell::default),
                 cell,
                 tag: cells.conversations.key(endpoint.id.as_str()),
                 quotas: quotas(&mut cells.quotas, &model, endpoint, now),
@@ -231,19 +231,21 @@ impl Snapshot {
                 if let Some(until) = seat.empty_until(now) {
                     health.block(until);
                 }
+                let prompt = seat.model.tokens(&request.content);
                 candidates.push(Candidate {
                     endpoint: entry.endpoint,
                     tier,
+                    prompt,
                     price: endpoint.price.as_deref(),
                     handicap: entry.handicap,
                     context: endpoint.context,
                     max_output: endpoint.max_output,
                     capabilities: endpoint.capabilities,
                     health,
-                    quota: seat.quotas.read(request.prompt, now),
+                    quota: seat.quotas.read(prompt, now),
                     toll,
                     free: endpoint.allowance.map(|allowance| self.allowances[allowance].cell.read()),
-                    warm: seat.warm(warmth, endpoint.cache, request.prompt, now),
+                    warm: seat.warm(warmth, endpoint.cache, prompt, now),
                     cache_hit: if endpoint.cache.is_some() { seat.cell.cache_hit() } else { 0.0 },
                 });
             }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use faregate::engine::{
-    Candidate, Capabilities, Demand, EndpointState, Event, Failure, Free, Grant, Handicap, Ledger, LengthClass, Limits,
-    Mode, Objective, Price, Rates, Request, Reservation, Resource, RetryPolicy, RouteState, Sample, Sampler, Supply,
-    Thinking, Tick, Toll, Unit, Usage, View, decide,
+    Candidate, Capabilities, Content, Demand, EndpointState, Event, Failure, Free, Grant, Handicap, Ledger,
+    LengthClass, Limits, Mode, Objective, Price, Rates, Request, Reservation, Resource, RetryPolicy, RouteState,
+    Sample, Sampler, Supply, Thinking, Tick, Toll, Unit, Usage, View, decide,
 };
 use faregate::ids::{EndpointIx, Position as _};
 use faregate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -144,6 +144,7 @@ impl Ours {
         open.map(|(position, seat)| Candidate {
             endpoint: EndpointIx::at(position),
             tier: 0,
+            prompt,
             price: Some(&seat.price),
             handicap: Handicap::None,
             context: None,
@@ -185,6 +186,7 @@ impl Ours {
     fn request(order: &Order) -> Request {
         Request {
             prompt: tokens(order.prompt),
+            content: Content::default(),
             max_output: order.max_output.map(tokens),
             mode: Mode::Stream,
             needs: Capabilities::NONE,
@@ -221,8 +223,8 @@ impl Buyer for Ours {
             if !seat.state.try_admit(entry.admission, now) {
                 continue;
             }
-            let Ok(reservation) = seat.ledger.reserve(request.prompt + entry.expected_output, now) else { continue };
-            self.held = Some((reservation, (request.prompt + entry.expected_output).as_f64()));
+            let Ok(reservation) = seat.ledger.reserve(entry.tokens(), now) else { continue };
+            self.held = Some((reservation, entry.tokens().as_f64()));
             return Some(Choice { seller, patience: entry.first_token_limit().as_secs_f64() });
         }
         None

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::dialect::{BodyError, InjectUsage, Kind, UsageWish, read_head, splice};
-use crate::engine::Capabilities;
+use crate::engine::{Capabilities, ContentKind, Thinking};
 use crate::units::Tokens;
 
 fn read(body: &str) -> Result<String, BodyError> {
@@ -113,13 +113,43 @@ fn the_most_output_counts_every_choice() {
 #[test]
 fn token_ids_are_counted_and_images_do_not_count_by_their_bytes() {
     let ids = read_head(Kind::Embedding, br#"{"model":"m","input":[[1,2,3],[4,5]]}"#).unwrap();
-    assert_eq!(ids.prompt_estimate, Tokens(5));
+    assert_eq!(ids.content.usual_tokens(), Tokens(5));
     let image = format!(
         r#"{{"model":"m","messages":[{{"content":[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{}"}}}}]}}]}}"#,
         "A".repeat(1_000_000)
     );
-    let estimate = read_head(Kind::Chat, image.as_bytes()).unwrap().prompt_estimate;
-    assert!((Tokens(800)..Tokens(900)).contains(&estimate), "{estimate}");
+    let estimate = read_head(Kind::Chat, image.as_bytes()).unwrap().content.usual_tokens();
+    assert!((Tokens(765)..Tokens(820)).contains(&estimate), "{estimate}");
+}
+
+#[test]
+fn images_count_by_their_detail_and_tools_by_a_rate_of_their_own() {
+    let amount = |content: Value, kind| {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": content}],
+            "tools": [{"type": "function", "function": {"name": "weather", "description": "\"image_url\": 天气"}}]});
+        read_head(Kind::Chat, body.to_string().as_bytes()).unwrap().content.amount(kind)
+    };
+    let image = |detail: &str| json!({"type": "image_url", "image_url": {"detail": detail, "url": "data:image/png;base64,QUJD"}});
+    let images = |content: Value| amount(content, ContentKind::Images);
+    assert!((images(json!([image("low")])) - 85.0).abs() < 1e-9);
+    assert!((images(json!([image("high"), image("low"), image("auto")])) - (765.0 + 85.0 + 765.0)).abs() < 1e-9);
+    assert!(images(json!("\"image_url\":")).abs() < 1e-9);
+    let text = amount(json!("hi"), ContentKind::Latin);
+    assert!(text < 40.0, "the tools are no prose: {text}");
+    assert!(amount(json!("hi"), ContentKind::Schema) > 80.0);
+    assert!((amount(json!("hi"), ContentKind::Cjk) - 6.0).abs() < 1e-9);
+}
+
+#[test]
+fn how_much_shall_be_thought_is_read_and_never_refused() {
+    let thinking = |fields: &str| {
+        let body = format!(r#"{{"model":"m","messages":[]{fields}}}"#);
+        read_head(Kind::Chat, body.as_bytes()).unwrap().thinking
+    };
+    assert_eq!(thinking(""), Thinking::Unknown);
+    assert_eq!(thinking(r#","reasoning_effort":"low""#), Thinking::Low);
+    assert_eq!(thinking(r#","thinking":{"type":"disabled"}"#), Thinking::Off);
+    assert_eq!(thinking(r#","reasoning_effort":{"of":"tomorrow"}"#), Thinking::Unknown);
 }
 
 proptest! {
@@ -153,13 +183,14 @@ proptest! {
 fn files_inside_the_body_are_not_counted_as_text_and_text_about_them_is() {
     let estimate = |content: &Value| {
         let body = json!({"model": "m", "messages": [{"role": "user", "content": content}]}).to_string();
-        read_head(Kind::Chat, body.as_bytes()).unwrap().prompt_estimate.0
+        read_head(Kind::Chat, body.as_bytes()).unwrap().content.usual_tokens().0
     };
     let bytes = "QUJD".repeat(50_000);
     let pdf = json!([{"type": "file", "file": {"file_data": format!("data:application/pdf;base64,{bytes}")}}]);
     let sound = json!([{"type": "input_audio", "input_audio": {"data": bytes, "format": "wav"}}]);
     assert!(estimate(&pdf) < 1_000 && estimate(&sound) < 1_000);
     assert!(estimate(&json!(format!("what is ;base64, {bytes}"))) > 40_000);
+    assert!(estimate(&json!(format!("<img src=\"data:image/png;base64,{bytes}\">"))) > 40_000, "read as text");
 }
 
 #[test]

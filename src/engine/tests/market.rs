@@ -147,7 +147,7 @@ impl Market {
             if !bench.state.try_admit(entry.admission, now) {
                 continue;
             }
-            let Ok(reservation) = bench.ledger.reserve(request.prompt + entry.expected_output, now) else { continue };
+            let Ok(reservation) = bench.ledger.reserve(entry.tokens(), now) else { continue };
             tried.push(seller);
             return self.send(time, seller, reservation, tried);
         }

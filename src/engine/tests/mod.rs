@@ -11,8 +11,8 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use super::{
-    Candidate, Capabilities, EndpointState, Event, Handicap, Ledger, LengthClass, Limits, Mode, Objective, Plan, Price,
-    Request, RetryPolicy, RouteReading, RouteState, Thinking, Toll, Usage, View, decide,
+    Candidate, Capabilities, Content, EndpointState, Event, Handicap, Ledger, LengthClass, Limits, Mode, Objective,
+    Plan, Price, Request, RetryPolicy, RouteReading, RouteState, Thinking, Toll, Usage, View, decide,
 };
 use crate::ids::{EndpointIx, Position as _};
 use crate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -39,6 +39,7 @@ pub(super) fn objective() -> Objective {
 pub(super) fn request(prompt: u64) -> Request {
     Request {
         prompt: Tokens(prompt),
+        content: Content::default(),
         max_output: None,
         mode: Mode::Stream,
         needs: Capabilities::NONE,
@@ -101,6 +102,7 @@ impl Bench {
         Candidate {
             endpoint: EndpointIx::at(position),
             tier: self.tier,
+            prompt: request.prompt,
             price: self.price.as_ref(),
             handicap: Handicap::None,
             context: self.context,

@@ -94,8 +94,8 @@ fn an_answer_that_used_reasoning_tokens_was_thought_about() {
 fn whether_an_answer_will_be_thought_about_is_taken_as_asked_and_else_as_the_dearer() {
     let of = |thinking| crate::units::round_to_u64(estimated(&by_thinking(), 10, 20.0, thinking));
     assert_eq!(of(Thinking::Off), 10 * 800 + 20 * 2_000);
-    assert_eq!(of(Thinking::On), 10 * 800 + 20 * 8_000);
-    assert_eq!(of(Thinking::Unknown), of(Thinking::On));
+    assert_eq!(of(Thinking::High), 10 * 800 + 20 * 8_000);
+    assert_eq!(of(Thinking::Unknown), of(Thinking::High));
     let guess = |thinking| by_thinking().bill_guessed(&usage(10, 20), thinking);
     assert_eq!(guess(Thinking::Off), PicoUsd(48_000));
     assert_eq!(guess(Thinking::Unknown), PicoUsd(168_000));
@@ -214,10 +214,10 @@ proptest! {
         let tiers = price.tiers.iter().map(|tier| PriceTier { rates: plain(tier.rates), ..tier.clone() }).collect();
         let price = Price { rates: plain(price.rates), tiers, ..price };
         let usage = Usage { cache_write: Tokens::ZERO, ..usage };
-        let thinking = if usage.reasoning > Tokens::ZERO { Thinking::On } else { Thinking::Off };
+        let thinking = if usage.reasoning > Tokens::ZERO { Thinking::High } else { Thinking::Off };
         let of = |thinking| price.estimate(usage.input, usage.cached_input.as_f64(), usage.output.as_f64(), thinking).0;
         let billed = price.bill(&usage).as_dollars().0;
         prop_assert!((of(thinking) - billed).abs() <= 1e-9 * billed.max(1e-9), "{} {billed}", of(thinking));
-        prop_assert!(of(Thinking::Unknown) >= of(Thinking::On) && of(Thinking::Unknown) >= of(Thinking::Off));
+        prop_assert!(of(Thinking::Unknown) >= of(Thinking::High) && of(Thinking::Unknown) >= of(Thinking::Off));
     }
 }
