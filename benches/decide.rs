@@ -72,7 +72,7 @@ fn decisions(c: &mut Criterion) {
             capabilities: Capabilities::TOOLS,
             health: state(position).read(now()),
             quota: ledger.read(request.prompt, now()),
-            toll: Toll { per_request: 1e-5, per_token: 1e-8 },
+            toll: Toll { per_request: 1e-5, per_input: 1e-8, per_output: 1e-8, per_dollar: 0.0 },
             free: None,
             warm: Tokens(0),
             cache_hit: 0.5,

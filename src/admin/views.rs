@@ -222,6 +222,8 @@ const fn label(kind: LimitKind) -> QuotaKind {
         LimitKind::RequestsPerDay => QuotaKind::RequestsPerDay,
         LimitKind::TokensPerMinute => QuotaKind::TokensPerMinute,
         LimitKind::TokensPerDay => QuotaKind::TokensPerDay,
+        LimitKind::InputTokensPerMinute => QuotaKind::InputTokensPerMinute,
+        LimitKind::OutputTokensPerMinute => QuotaKind::OutputTokensPerMinute,
         LimitKind::Concurrency => QuotaKind::Concurrency,
     }
 }

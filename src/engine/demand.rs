@@ -36,8 +36,10 @@ pub struct Sample {
     pub(super) at: Timestamp,
     /// As many requests as it stands for.
     pub(super) stands_for: f64,
-    /// Tokens, prompt and expected answer, at the model that makes most of them.
-    pub(super) tokens: f64,
+    /// Tokens of the prompt, at the model that makes most of it.
+    pub(super) input: f64,
+    /// Expected tokens of the answer, at the model that makes the longest.
+    pub(super) output: f64,
     /// Dollars that a failure of it would cost.
     pub(super) failure_cost: f64,
     /// The share of its cost that trying may cost extra.
@@ -79,12 +81,17 @@ impl Sampler {
 }
 
 impl Sample {
+    /// Tokens, prompt and answer.
+    pub(super) fn tokens(&self) -> f64 {
+        self.input + self.output
+    }
+
     /// What `request` would cost at each endpoint that can serve it, whatever its quota.
     pub fn of(view: &View<'_>, request: &Request, stands_for: f64, now: Timestamp) -> Self {
         let pool = Pool::of(view, request.mode);
         let able =
             |candidate: &&Candidate<'_>| is_capable(candidate, request) && fits(candidate, request, Lengths::Prompt);
-        let mut tokens: f64 = 1.0;
+        let (mut input, mut output) = (1.0_f64, 0.0_f64);
         let bids = view
             .candidates
             .iter()
@@ -95,7 +102,7 @@ impl Sample {
                     let forecast = Forecast::of(&Candidate { health, ..*candidate }, view, request, &pool);
                     forecast.terms.without_scarcity(forecast.list)
                 };
-                tokens = tokens.max(candidate.prompt.as_f64() + forecast.output);
+                (input, output) = (input.max(candidate.prompt.as_f64()), output.max(forecast.output));
                 Bid {
                     endpoint: candidate.endpoint,
                     tier: candidate.tier,
@@ -110,7 +117,8 @@ impl Sample {
         Self {
             at: now,
             stands_for,
-            tokens,
+            input,
+            output,
             failure_cost: view.objective.failure_cost.0,
             exploration: view.objective.exploration.0,
             bids,

@@ -161,8 +161,35 @@ pub struct Limits {
     pub tokens_per_minute: Option<u64>,
     /// Tokens per day, input and output.
     pub tokens_per_day: Option<u64>,
+    /// Input tokens per minute.
+    pub input_tokens_per_minute: Option<u64>,
+    /// Output tokens per minute.
+    pub output_tokens_per_minute: Option<u64>,
     /// Requests at a time.
     pub concurrency: Option<u32>,
+}
+
+/// What a request uses up of quotas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Tokens of the prompt.
+    pub input: Tokens,
+    /// Tokens of the answer.
+    pub output: Tokens,
+}
+
+impl Load {
+    /// Both.
+    pub fn total(self) -> Tokens {
+        self.input + self.output
+    }
+}
+
+impl From<Tokens> for Load {
+    /// A prompt whose answer is not known yet.
+    fn from(input: Tokens) -> Self {
+        Self { input, output: Tokens::ZERO }
+    }
 }
 
 /// How often a request may be tried again.

@@ -3,15 +3,18 @@
 //! Quota is set aside before a call and corrected after it, in the slice of time in which it was set aside. A
 //! provider's 429 would tell the same, a round trip and a failover later.
 
-use super::features::Limits;
+use super::features::{Limits, Load};
 use super::meter::Meter;
 use super::quota::{Fit, QuotaReading};
 use super::shadow::{Supply, Unit};
 use super::told::{Ceiling, Told};
-use crate::units::{Timestamp, Tokens};
+use crate::units::Timestamp;
+
+/// How many limits are counted over time.
+const COUNTED: usize = 6;
 
 /// What there is of each limit.
-pub type Supplies = [Supply; 4];
+pub type Supplies = [Supply; COUNTED];
 
 /// What can be limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +27,10 @@ pub enum LimitKind {
     TokensPerMinute,
     /// Tokens per day.
     TokensPerDay,
+    /// Input tokens per minute.
+    InputTokensPerMinute,
+    /// Output tokens per minute.
+    OutputTokensPerMinute,
     /// Requests at a time.
     Concurrency,
 }
@@ -32,7 +39,7 @@ pub enum LimitKind {
 #[derive(Clone, Debug)]
 pub struct Ledger {
     limits: Limits,
-    meters: [Meter; 4],
+    meters: [Meter; COUNTED],
     in_flight: u32,
     ceiling: Option<Ceiling>,
 }
@@ -42,8 +49,8 @@ pub struct Ledger {
 #[must_use = "quota that is neither settled nor given back stays used"]
 pub struct Reservation {
     at: Timestamp,
-    tokens: Tokens,
-    positions: [u64; 4],
+    load: Load,
+    positions: [u64; COUNTED],
 }
 
 /// A quota does not cover a request.
@@ -58,18 +65,33 @@ pub struct Exhausted {
 
 impl LimitKind {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::RequestsPerMinute, Self::RequestsPerDay, Self::TokensPerMinute, Self::TokensPerDay, Self::Concurrency];
+    pub const ALL: [Self; COUNTED + 1] = [
+        Self::RequestsPerMinute,
+        Self::RequestsPerDay,
+        Self::TokensPerMinute,
+        Self::TokensPerDay,
+        Self::InputTokensPerMinute,
+        Self::OutputTokensPerMinute,
+        Self::Concurrency,
+    ];
 
     /// Those that are counted over time.
-    pub(super) const COUNTED: [Self; 4] =
-        [Self::RequestsPerMinute, Self::RequestsPerDay, Self::TokensPerMinute, Self::TokensPerDay];
+    pub(super) const COUNTED: [Self; COUNTED] = [
+        Self::RequestsPerMinute,
+        Self::RequestsPerDay,
+        Self::TokensPerMinute,
+        Self::TokensPerDay,
+        Self::InputTokensPerMinute,
+        Self::OutputTokensPerMinute,
+    ];
 
     /// In what it is counted; `None` for what is not used up.
     pub(super) const fn unit(self) -> Option<Unit> {
         match self {
             Self::RequestsPerMinute | Self::RequestsPerDay => Some(Unit::Requests),
             Self::TokensPerMinute | Self::TokensPerDay => Some(Unit::Tokens),
+            Self::InputTokensPerMinute => Some(Unit::InputTokens),
+            Self::OutputTokensPerMinute => Some(Unit::OutputTokens),
             Self::Concurrency => None,
         }
     }
@@ -77,7 +99,11 @@ impl LimitKind {
     pub(super) const fn is_daily(self) -> bool {
         match self {
             Self::RequestsPerDay | Self::TokensPerDay => true,
-            Self::RequestsPerMinute | Self::TokensPerMinute | Self::Concurrency => false,
+            Self::RequestsPerMinute
+            | Self::TokensPerMinute
+            | Self::InputTokensPerMinute
+            | Self::OutputTokensPerMinute
+            | Self::Concurrency => false,
         }
     }
 
@@ -88,6 +114,8 @@ impl LimitKind {
             Self::RequestsPerDay => "requests_per_day",
             Self::TokensPerMinute => "tokens_per_minute",
             Self::TokensPerDay => "tokens_per_day",
+            Self::InputTokensPerMinute => "input_tokens_per_minute",
+            Self::OutputTokensPerMinute => "output_tokens_per_minute",
             Self::Concurrency => "concurrency",
         }
     }
@@ -104,11 +132,11 @@ impl Ledger {
         self.limits = *limits;
     }
 
-    /// What is left for a request of `tokens`.
-    pub fn read(&self, tokens: Tokens, now: Timestamp) -> QuotaReading {
-        let mut reading = QuotaReading::unlimited();
+    /// What is left for a request.
+    pub fn read(&self, load: impl Into<Load>, now: Timestamp) -> QuotaReading {
+        let (load, mut reading) = (load.into(), QuotaReading::unlimited());
         for meter in &self.meters {
-            reading = reading.merge(meter.read(self.limit(meter.kind(), now), tokens, now));
+            reading = reading.merge(meter.read(self.limit(meter.kind(), now), load, now));
         }
         match self.limits.concurrency {
             Some(limit) => reading.merge(QuotaReading::of_concurrency(limit, self.in_flight, now)),
@@ -124,15 +152,16 @@ impl Ledger {
         })
     }
 
-    /// Sets quota aside for a request of `tokens`, of all limits or of none.
-    pub fn reserve(&mut self, tokens: Tokens, now: Timestamp) -> Result<Reservation, Exhausted> {
-        match self.read(tokens, now).fit {
+    /// Sets quota aside for a request, of all limits or of none.
+    pub fn reserve(&mut self, load: impl Into<Load>, now: Timestamp) -> Result<Reservation, Exhausted> {
+        let load = load.into();
+        match self.read(load, now).fit {
             Fit::Now => {}
             Fit::Later { limit, until } | Fit::TooLarge { limit, until } => return Err(Exhausted { limit, until }),
         }
-        let positions = self.meters.each_mut().map(|meter| meter.reserve(meter.need(tokens), now));
+        let positions = self.meters.each_mut().map(|meter| meter.reserve(meter.need(load), now));
         self.in_flight += 1;
-        Ok(Reservation { at: now, tokens, positions })
+        Ok(Reservation { at: now, load, positions })
     }
 
     /// Learns what the provider says of its quotas in its reply to the call of `reservation`.
@@ -154,25 +183,19 @@ impl Ledger {
     }
 
     /// Replaces what was set aside by what was used.
-    pub fn settle(&mut self, reservation: Reservation, used: Tokens, now: Timestamp) {
-        self.close(reservation, 1, used, now);
+    pub fn settle(&mut self, reservation: Reservation, used: impl Into<Load>, now: Timestamp) {
+        self.close(reservation, 1, used.into(), now);
     }
 
     /// Gives back what was set aside: the request never went out.
     pub fn give_back(&mut self, reservation: Reservation, now: Timestamp) {
-        self.close(reservation, 0, Tokens::ZERO, now);
+        self.close(reservation, 0, Load::default(), now);
     }
 
-    fn close(
-        &mut self,
-        Reservation { at, tokens: reserved, positions }: Reservation,
-        requests: u64,
-        tokens: Tokens,
-        now: Timestamp,
-    ) {
+    fn close(&mut self, Reservation { at, load, positions }: Reservation, requests: u64, used: Load, now: Timestamp) {
         for (meter, position) in self.meters.iter_mut().zip(positions) {
-            let used = if meter.kind().unit() == Some(Unit::Tokens) { tokens.0 } else { requests };
-            meter.settle(position, (meter.need(reserved), used), at, now);
+            let used = if meter.kind().unit() == Some(Unit::Requests) { requests } else { meter.need(used) };
+            meter.settle(position, (meter.need(load), used), at, now);
         }
         self.in_flight = self.in_flight.saturating_sub(1);
     }
@@ -186,6 +209,8 @@ impl Ledger {
             LimitKind::RequestsPerDay => self.limits.requests_per_day,
             LimitKind::TokensPerMinute => self.limits.tokens_per_minute,
             LimitKind::TokensPerDay => self.limits.tokens_per_day,
+            LimitKind::InputTokensPerMinute => self.limits.input_tokens_per_minute,
+            LimitKind::OutputTokensPerMinute => self.limits.output_tokens_per_minute,
             LimitKind::Concurrency => self.limits.concurrency.map(u64::from),
         }
     }
@@ -196,7 +221,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::units::Share;
+    use crate::units::{Share, Tokens};
 
     fn at(seconds: f64) -> Timestamp {
         Timestamp::START + Duration::from_secs_f64(seconds)
@@ -254,6 +279,20 @@ mod tests {
         assert!(ledger.reserve(Tokens(500), at(1.0)).is_err());
         assert!(ledger.reserve(Tokens(500), until).is_ok());
         assert!(ledger.reserve(Tokens(1), until).is_err());
+    }
+
+    #[test]
+    fn input_and_output_are_limited_each_by_itself() {
+        let limits =
+            Limits { input_tokens_per_minute: Some(1_000), output_tokens_per_minute: Some(100), ..Limits::default() };
+        let mut ledger = ledger(limits);
+        let load = |input, output| Load { input: Tokens(input), output: Tokens(output) };
+        let first = ledger.reserve(load(600, 60), at(0.0)).unwrap();
+        assert_eq!(ledger.reserve(load(10, 50), at(0.0)).unwrap_err().limit, LimitKind::OutputTokensPerMinute);
+        assert_eq!(ledger.reserve(load(500, 10), at(0.0)).unwrap_err().limit, LimitKind::InputTokensPerMinute);
+        assert_eq!(ledger.read(Tokens(10), at(0.0)).spare, Tokens(40), "the answer has to find room");
+        ledger.settle(first, load(600, 20), at(1.0));
+        assert!(ledger.reserve(load(400, 80), at(1.0)).is_ok());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::features::Load;
 use super::ledger::LimitKind;
 use super::quota::{Fit, QuotaReading};
 use super::shadow::Unit;
@@ -39,11 +40,13 @@ impl Meter {
         self.kind
     }
 
-    /// Units that a request of `tokens` needs.
-    pub(super) const fn need(&self, tokens: Tokens) -> u64 {
+    /// Units that a request needs.
+    pub(super) fn need(&self, load: Load) -> u64 {
         match self.kind.unit() {
-            Some(Unit::Tokens) => tokens.0,
-            Some(Unit::Requests) | None => 1,
+            Some(Unit::Tokens) => load.total().0,
+            Some(Unit::InputTokens) => load.input.0,
+            Some(Unit::OutputTokens) => load.output.0,
+            Some(Unit::Requests | Unit::Money) | None => 1,
         }
     }
 
@@ -57,9 +60,9 @@ impl Meter {
         self.window.used(now)
     }
 
-    /// What is left for a request of `tokens`, where no more than `limit` is allowed.
-    pub(super) fn read(&self, limit: Option<u64>, tokens: Tokens, now: Timestamp) -> QuotaReading {
-        let (kind, need) = (self.kind, Tokens(self.need(tokens)));
+    /// What is left for a request, where no more than `limit` is allowed.
+    pub(super) fn read(&self, limit: Option<u64>, load: Load, now: Timestamp) -> QuotaReading {
+        let (kind, need) = (self.kind, Tokens(self.need(load)));
         let own = limit.map(|limit| QuotaReading::of_window(kind, limit, &self.window, need, now));
         let told = self.told(now).map(|told| QuotaReading::of_told(kind, told, need));
         own.into_iter().chain(told).fold(QuotaReading::unlimited(), QuotaReading::merge)
@@ -124,8 +127,8 @@ impl QuotaReading {
         let whole = told.limit.is_some_and(|limit| left >= limit);
         let fit = if need.0 <= left || whole { Fit::Now } else { Fit::Later { limit: kind, until: told.until } };
         let spare = match kind.unit() {
-            Some(Unit::Tokens) if !whole => Tokens(left.saturating_sub(need.0)),
-            Some(Unit::Tokens | Unit::Requests) | None => Tokens(u64::MAX),
+            Some(unit) if unit.counts_answers() && !whole => Tokens(left.saturating_sub(need.0)),
+            Some(_) | None => Tokens(u64::MAX),
         };
         Self::unlimited().with(kind, left, told.limit.unwrap_or(left), fit, spare)
     }

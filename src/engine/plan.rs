@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::endpoint::Reading;
-use super::features::{Capabilities, Handicap, Objective};
+use super::features::{Capabilities, Handicap, Load, Objective};
 use super::price::Price;
 use super::quota::QuotaReading;
 use super::route::RouteReading;
@@ -62,10 +62,32 @@ pub struct Candidate<'a> {
 /// An allowance at hand: a free tier, or a prepaid pack.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Free {
-    /// Tokens left.
-    pub left: Tokens,
+    /// What is left.
+    pub left: Left,
     /// What it is worth, used elsewhere or later.
     pub toll: Toll,
+}
+
+/// What is left of an allowance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Left {
+    /// Requests of any length.
+    Requests(u64),
+    /// Tokens of prompts and answers.
+    Tokens(Tokens),
+    /// Money, at list price.
+    Money(Dollars),
+}
+
+impl Free {
+    /// Whether a request of so many tokens and this list price is paid for.
+    pub(super) fn covers(&self, tokens: f64, list: Dollars) -> bool {
+        match self.left {
+            Left::Requests(left) => left > 0,
+            Left::Tokens(left) => left.as_f64() >= tokens,
+            Left::Money(left) => left >= list,
+        }
+    }
 }
 
 /// Whom to try, in order.
@@ -116,6 +138,11 @@ impl Entry {
     /// What it is expected to use: prompt and answer.
     pub fn tokens(&self) -> Tokens {
         self.prompt + self.expected_output
+    }
+
+    /// What it takes of quotas.
+    pub const fn load(&self) -> Load {
+        Load { input: self.prompt, output: self.expected_output }
     }
 
     /// When the first token is expected, after sending.

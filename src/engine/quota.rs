@@ -67,13 +67,9 @@ impl QuotaReading {
         } else {
             Fit::Later { limit: kind, until: window.down_to(limit - need.0, now) }
         };
-        let spare = match kind {
-            LimitKind::TokensPerMinute | LimitKind::TokensPerDay if used > 0 => Tokens(left.saturating_sub(need.0)),
-            LimitKind::TokensPerMinute
-            | LimitKind::TokensPerDay
-            | LimitKind::RequestsPerMinute
-            | LimitKind::RequestsPerDay
-            | LimitKind::Concurrency => Tokens(u64::MAX),
+        let spare = match kind.unit() {
+            Some(unit) if unit.counts_answers() && used > 0 => Tokens(left.saturating_sub(need.0)),
+            Some(_) | None => Tokens(u64::MAX),
         };
         Self::unlimited().with(kind, left, limit, fit, spare)
     }

@@ -160,10 +160,12 @@ impl Forecast {
         let log_spread = if latency.weight > 0.0 { latency.log_spread } else { pool.log_spread.newcomer };
         let target = Target::new(pool.target, mean, log_spread);
         let list = bill(candidate, cached, output, request.thinking);
-        let tokens = candidate.prompt.as_f64() + output;
+        let prompt = candidate.prompt.as_f64();
         let (usd, worth) = match candidate.free {
             // What is free here may be worth more elsewhere or later; at most what is paid without it.
-            Some(free) if free.left.as_f64() >= tokens => (Dollars(0.0), Dollars(list.0.min(free.toll.of(tokens).0))),
+            Some(free) if free.covers(prompt + output, list) => {
+                (Dollars(0.0), Dollars(list.0.min(free.toll.of(prompt, output, list).0)))
+            }
             Some(_) | None => (list, Dollars(0.0)),
         };
         let late = target.late();
@@ -173,7 +175,7 @@ impl Forecast {
             late: objective.late_cost * (late * crowding.min(MAX_LATE_TOLL)),
             risk: risk(candidate, objective, request, &target, late),
             future: future(candidate, view),
-            shadow: worth + candidate.toll.of(tokens),
+            shadow: worth + candidate.toll.of(prompt, output, list),
             handicap: match candidate.handicap {
                 Handicap::None => Dollars::default(),
                 Handicap::Share(share) => list * share.0,
@@ -316,14 +318,16 @@ fn future(candidate: &Candidate<'_>, view: &View<'_>) -> Dollars {
     }
     let turns = (follow_up / (1.0 - follow_up).max(0.1)).min(MOST_TURNS);
     // The route's usual answer, not the endpoint's: what is not known for certain of it shall not count many times.
-    let tokens = candidate.prompt.as_f64() + view.route.output;
-    let list = candidate.price.map_or(0.0, |price| price.reading_again(candidate.cache_hit));
-    let per_token = match candidate.free {
+    let (prompt, output) = (candidate.prompt.as_f64(), view.route.output);
+    let list = (prompt + output) * candidate.price.map_or(0.0, |price| price.reading_again(candidate.cache_hit));
+    let next = match candidate.free {
         // What is free now mostly is at the next turn.
-        Some(free) if free.left.as_f64() >= tokens => list.min(free.toll.of(tokens).0 / tokens.max(1.0)),
+        Some(free) if free.covers(prompt + output, Dollars(list)) => {
+            list.min(free.toll.of(prompt, output, Dollars(list)).0)
+        }
         Some(_) | None => list,
     };
-    Dollars(FORESIGHT * turns * tokens * per_token)
+    Dollars(FORESIGHT * turns * next)
 }
 
 /// Odds times the cost of failing: with failover, trying in the order of cost per chance of success is best.

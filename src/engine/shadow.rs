@@ -28,8 +28,24 @@ const NOTHING: f64 = 1e-12;
 pub enum Unit {
     /// Requests.
     Requests,
-    /// Tokens.
+    /// Tokens of prompts and answers.
     Tokens,
+    /// Tokens of prompts.
+    InputTokens,
+    /// Tokens of answers.
+    OutputTokens,
+    /// Money, at list price.
+    Money,
+}
+
+impl Unit {
+    /// Whether an answer uses some of it.
+    pub(super) const fn counts_answers(self) -> bool {
+        match self {
+            Self::Tokens | Self::OutputTokens => true,
+            Self::Requests | Self::InputTokens | Self::Money => false,
+        }
+    }
 }
 
 /// What a resource is good for.
@@ -70,8 +86,12 @@ pub struct Resource {
 pub struct Toll {
     /// Dollars per request.
     pub per_request: f64,
-    /// Dollars per token.
-    pub per_token: f64,
+    /// Dollars per token of a prompt.
+    pub per_input: f64,
+    /// Dollars per token of an answer.
+    pub per_output: f64,
+    /// Dollars per dollar of the list price.
+    pub per_dollar: f64,
 }
 
 /// What a tick finds.
@@ -97,13 +117,17 @@ impl Toll {
     pub fn with(self, unit: Unit, price: f64) -> Self {
         match unit {
             Unit::Requests => Self { per_request: self.per_request + price, ..self },
-            Unit::Tokens => Self { per_token: self.per_token + price, ..self },
+            Unit::Tokens => Self { per_input: self.per_input + price, per_output: self.per_output + price, ..self },
+            Unit::InputTokens => Self { per_input: self.per_input + price, ..self },
+            Unit::OutputTokens => Self { per_output: self.per_output + price, ..self },
+            Unit::Money => Self { per_dollar: self.per_dollar + price, ..self },
         }
     }
 
-    /// For a request of so many tokens.
-    pub(super) fn of(self, tokens: f64) -> Dollars {
-        Dollars(self.per_request + self.per_token * tokens)
+    /// For a request of so many tokens and this list price.
+    pub(super) fn of(self, input: f64, output: f64, list: Dollars) -> Dollars {
+        let tokens = self.per_input * input + self.per_output * output;
+        Dollars(self.per_request + tokens + self.per_dollar * list.0)
     }
 }
 
@@ -161,10 +185,14 @@ impl Resource {
         }
     }
 
-    fn units(&self, sample: &Sample) -> f64 {
+    /// What `sample` uses of it at `bid`.
+    fn units(&self, sample: &Sample, bid: &Bid) -> f64 {
         match self.unit {
             Unit::Requests => 1.0,
-            Unit::Tokens => sample.tokens,
+            Unit::Tokens => sample.tokens(),
+            Unit::InputTokens => sample.input,
+            Unit::OutputTokens => sample.output,
+            Unit::Money => bid.list,
         }
     }
 
@@ -217,7 +245,7 @@ impl<'a> Tick<'a> {
     fn cost(&self, sample: &Sample, bid: &Bid) -> Cost {
         let (mut tolls, mut bill) = (0.0, bid.list);
         for resource in self.uses(bid) {
-            let price = resource.price * resource.units(sample);
+            let price = resource.price * resource.units(sample, bid);
             match resource.grant {
                 Grant::Permission => tolls += price,
                 Grant::FreeOfCharge if resource.per_second > 0.0 => bill = f64::min(bill, price),
@@ -235,20 +263,24 @@ impl<'a> Tick<'a> {
     /// The saving per unit where the supply ends; nought where it does not.
     fn marginal_value(&self, index: usize, resource: &Resource) -> f64 {
         let is_member = |bid: &Bid| self.by_endpoint.get(&bid.endpoint).is_some_and(|indices| indices.contains(&index));
-        let need = |sample: &Sample| resource.units(sample) * sample.stands_for;
-        let concerned = |sample: &&Sample| sample.bids.iter().any(|bid| bid.is_open && is_member(bid));
         if resource.per_second == f64::INFINITY {
             return 0.0;
         }
         let mut left = resource.per_second.max(0.0) * self.span;
-        if self.demand.samples().filter(concerned).map(need).sum::<f64>() <= left {
+        // What each request needs of it; of money, at the cheapest of those that take it.
+        let need = |sample: &Sample| {
+            let users = sample.bids.iter().filter(|bid| bid.is_open && is_member(bid));
+            users.map(|bid| resource.units(sample, bid)).reduce(f64::min)
+        };
+        let all = self.demand.samples().filter_map(|sample| Some(need(sample)? * sample.stands_for));
+        if all.sum::<f64>() <= left {
             return 0.0;
         }
         let samples = self.demand.samples().zip(&self.costs);
         let mut wishes: Vec<(f64, f64)> = samples
             .filter_map(|(sample, costs)| {
-                let saving = saving(sample, costs, resource, is_member)?;
-                (saving > 0.0).then(|| (saving / resource.units(sample), need(sample)))
+                let (need, saving) = (need(sample)?, saving(sample, costs, resource, is_member)?);
+                (saving > 0.0 && need > 0.0).then(|| (saving / need, need * sample.stands_for))
             })
             .collect();
         wishes.sort_unstable_by(|(a, _), (b, _)| b.total_cmp(a));
@@ -262,10 +294,9 @@ impl<'a> Tick<'a> {
 
 /// What a request saves by having `resource`; `None` if it has no use for it.
 fn saving(sample: &Sample, costs: &[Cost], resource: &Resource, is_member: impl Fn(&Bid) -> bool) -> Option<f64> {
-    let toll = resource.price * resource.units(sample);
     let open = || sample.bids.iter().zip(costs).filter(|(bid, _)| bid.is_open);
     let with = |(bid, cost): (&Bid, &Cost)| match resource.grant {
-        Grant::Permission => (bid.tier, cost.all - toll),
+        Grant::Permission => (bid.tier, cost.all - resource.price * resource.units(sample, bid)),
         Grant::FreeOfCharge => (bid.tier, cost.all - cost.bill),
     };
     let (tier, best) = open().filter(|(bid, _)| is_member(bid)).map(with).min_by(|(_, a), (_, b)| a.total_cmp(b))?;

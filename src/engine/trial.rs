@@ -59,7 +59,7 @@ impl Prospect {
     pub(super) fn over<'a>(samples: impl Iterator<Item = &'a Sample>) -> Self {
         let (mut sum, mut count, mut newest) = (0.0, 0.0, Timestamp::START);
         for sample in samples {
-            sum += sample.tokens;
+            sum += sample.tokens();
             count += 1.0;
             newest = newest.max(sample.at);
         }
@@ -70,7 +70,7 @@ impl Prospect {
     pub(super) fn see(&mut self, sample: &Sample, best: f64, hopeful: f64, once: f64) {
         self.gain += sample.stands_for * (best - hopeful).max(0.0);
         self.budget += sample.stands_for * sample.exploration * best;
-        if self.newest.since(sample.at) <= RECENT && sample.tokens <= self.short {
+        if self.newest.since(sample.at) <= RECENT && sample.tokens() <= self.short {
             self.extra.0 += (once - best).max(0.0);
             self.extra.1 += 1.0;
         }

@@ -83,6 +83,10 @@ label_sets! {
         TokensPerMinute = "tpm",
         /// Tokens per day.
         TokensPerDay = "tpd",
+        /// Input tokens per minute.
+        InputTokensPerMinute = "itpm",
+        /// Output tokens per minute.
+        OutputTokensPerMinute = "otpm",
         /// Requests at a time.
         Concurrency = "concurrency",
     }

@@ -10,7 +10,7 @@ use http::HeaderMap;
 
 use super::failover::Call;
 use super::quota::told;
-use crate::engine::{Content, Entry, Event, Failure, LengthClass, Mode, Price, Request, Thinking, Usage};
+use crate::engine::{Content, Entry, Event, Failure, LengthClass, Load, Mode, Price, Request, Thinking, Usage};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::{AttemptResult, Waste};
 use crate::runtime;
@@ -92,8 +92,7 @@ impl Guard {
         let Request { mode, content, thinking, .. } = *request;
         let now = runtime::now();
         let seat = &snapshot.seats[entry.endpoint];
-        let tokens = entry.tokens();
-        let tickets = seat.quotas.admit(tokens, now)?;
+        let tickets = seat.quotas.admit(entry.load(), now)?;
         let Some(in_flight_at_send) = seat.cell.admit(entry.admission, mode, now) else {
             seat.quotas.give_back(tickets, now);
             return None;
@@ -115,7 +114,7 @@ impl Guard {
             first_token: None,
             reported: None,
             output_estimate: Tokens::ZERO,
-            grant: grant(snapshot, entry.endpoint, tokens),
+            grant: grant(snapshot, entry, thinking),
             tickets: Some(tickets),
         })
     }
@@ -203,7 +202,7 @@ impl Guard {
                 if matches!(end, End::Failed { failure: Failure::RateLimited, retry_after: None }) {
                     seat.quotas.refused(&tickets, now);
                 }
-                seat.quotas.settle(tickets, usage.input + usage.output, now);
+                seat.quotas.settle(tickets, Load { input: usage.input, output: usage.output }, now);
             }
         }
     }
@@ -257,14 +256,15 @@ impl Guard {
 
     fn settle_money(&self, end: End, usage: Usage, now: Timestamp) -> Settlement {
         let free = Settlement { usage, basis: self.basis(), cost: Some(PicoUsd::ZERO) };
-        let covered = self.settle_grant(end, &usage);
         if !may_be_billed(end) {
+            self.settle_grant(Tokens::ZERO, PicoUsd::ZERO);
             return free;
         }
         let list = self.price().map(|price| match self.basis() {
             Basis::Reported => price.bill(&usage),
             Basis::Estimated => price.bill_guessed(&usage, self.thinking),
         });
+        let covered = self.settle_grant(usage.input + usage.output, list.unwrap_or_default());
         let bill = list.map(|list| covered.map_or(list, |covered| covered.rest_of(list)));
         let amount = bill.map_or(Dollars(0.0), PicoUsd::as_dollars);
         if let (Some(wallet), Some(bill)) = (&self.seat().wallet, bill) {
@@ -287,10 +287,9 @@ impl Guard {
     }
 
     /// What was set aside of an allowance becomes what was used of it.
-    fn settle_grant(&self, end: End, usage: &Usage) -> Option<Covered> {
+    fn settle_grant(&self, used: Tokens, list: PicoUsd) -> Option<Covered> {
         let allowance = self.snapshot.model.endpoints[self.endpoint].allowance?;
-        let used = if may_be_billed(end) { usage.input + usage.output } else { Tokens::ZERO };
-        Some(self.snapshot.allowances[allowance].cell.settle(self.grant.as_ref()?, used))
+        Some(self.snapshot.allowances[allowance].cell.settle(self.grant.as_ref()?, used, list))
     }
 
     const fn basis(&self) -> Basis {
@@ -313,10 +312,12 @@ impl Guard {
     }
 }
 
-/// What an allowance sets aside for a request of `tokens`, if there is one that covers it.
-fn grant(snapshot: &Snapshot, endpoint: EndpointIx, tokens: Tokens) -> Option<Grant> {
-    let allowance = snapshot.model.endpoints[endpoint].allowance?;
-    snapshot.allowances[allowance].cell.take(tokens)
+/// What an allowance sets aside for a call, if there is one that covers it.
+fn grant(snapshot: &Snapshot, entry: &Entry, thinking: Thinking) -> Option<Grant> {
+    let endpoint = &snapshot.model.endpoints[entry.endpoint];
+    let usage = Usage { input: entry.prompt, output: entry.expected_output, ..Usage::default() };
+    let list = endpoint.price.as_ref().map_or(PicoUsd::ZERO, |price| price.bill_guessed(&usage, thinking));
+    snapshot.allowances[endpoint.allowance?].cell.take(entry.tokens(), list)
 }
 
 /// Tokens of the prompt that should be in the endpoint's cache.

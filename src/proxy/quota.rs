@@ -18,7 +18,6 @@ pub(super) fn told(headers: &HeaderMap, windows: Windows) -> Vec<Told> {
     hints(pairs, windows, now).into_iter().filter_map(ours).collect()
 }
 
-/// Quotas of input or output tokens alone are not counted.
 fn ours(hint: Hint) -> Option<Told> {
     let Hint { kind, window, limit, remaining, reset } = hint;
     let is_daily = match window {
@@ -32,7 +31,10 @@ fn ours(hint: Hint) -> Option<Told> {
         (Kind::Requests, true) => LimitKind::RequestsPerDay,
         (Kind::Tokens, false) => LimitKind::TokensPerMinute,
         (Kind::Tokens, true) => LimitKind::TokensPerDay,
-        (Kind::InputTokens | Kind::OutputTokens, _) => return None,
+        (Kind::InputTokens, false) => LimitKind::InputTokensPerMinute,
+        (Kind::OutputTokens, false) => LimitKind::OutputTokensPerMinute,
+        // Nobody limits these by the day.
+        (Kind::InputTokens | Kind::OutputTokens, true) => return None,
     };
     Some(Told { kind, limit, remaining, reset })
 }

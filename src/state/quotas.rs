@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::engine::{Ledger, Limits, QuotaReading, Reservation, Supplies, Told};
+use crate::engine::{Ledger, Limits, Load, QuotaReading, Reservation, Supplies, Told};
 use crate::units::{Timestamp, Tokens};
 
 /// One quota.
@@ -51,15 +51,15 @@ impl QuotaCell {
 }
 
 impl Quotas {
-    /// What is left for a request of `tokens`.
-    pub fn read(&self, tokens: Tokens, now: Timestamp) -> QuotaReading {
-        self.account.ledger.lock().read(tokens, now).merge(self.model.ledger.lock().read(tokens, now))
+    /// What is left for a prompt of so many tokens.
+    pub fn read(&self, prompt: Tokens, now: Timestamp) -> QuotaReading {
+        self.account.ledger.lock().read(prompt, now).merge(self.model.ledger.lock().read(prompt, now))
     }
 
     /// Sets quota aside for a request that is about to be sent; `None` if another was faster.
-    pub fn admit(&self, tokens: Tokens, now: Timestamp) -> Option<Tickets> {
-        let account = self.account.ledger.lock().reserve(tokens, now).ok()?;
-        let Ok(model) = self.model.ledger.lock().reserve(tokens, now) else {
+    pub fn admit(&self, load: Load, now: Timestamp) -> Option<Tickets> {
+        let account = self.account.ledger.lock().reserve(load, now).ok()?;
+        let Ok(model) = self.model.ledger.lock().reserve(load, now) else {
             self.account.ledger.lock().give_back(account, now);
             return None;
         };
@@ -77,7 +77,7 @@ impl Quotas {
     }
 
     /// Replaces what was set aside by what was used.
-    pub fn settle(&self, tickets: Tickets, used: Tokens, now: Timestamp) {
+    pub fn settle(&self, tickets: Tickets, used: Load, now: Timestamp) {
         self.account.ledger.lock().settle(tickets.account, used, now);
         self.model.ledger.lock().settle(tickets.model, used, now);
     }

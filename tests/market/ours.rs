@@ -154,7 +154,7 @@ impl Ours {
             quota: seat.ledger.read(prompt, at(now)),
             toll: self.toll(position),
             free: seat.free_left.map(|left| Free {
-                left: tokens(left.max(0.0)),
+                left: Left::Tokens(tokens(left.max(0.0))),
                 toll: Toll::default().with(Unit::Tokens, self.worth_of_free(position)),
             }),
             warm: tokens(self.warm(order, position, now)),

@@ -187,6 +187,8 @@ proptest! {
             requests_per_day: Some(50),
             tokens_per_minute: Some(2_000),
             tokens_per_day: Some(5_000),
+            input_tokens_per_minute: Some(1_800),
+            output_tokens_per_minute: Some(1_800),
             concurrency: Some(12),
         };
         let mut ledger = Ledger::new(&limits);

@@ -6,14 +6,17 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use crate::engine::Unit;
 use crate::ids::{AllowanceIx, IdVec, UpstreamIx};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::model::Allowance;
-use crate::policy::raw::allowances::{Allowance as Raw, Per};
+use crate::policy::raw::allowances::{Allowance as Raw, Amount, Per};
 use crate::policy::raw::models::Model as RawModel;
 use crate::policy::raw::upstreams::Upstream as RawUpstream;
+use crate::policy::source::At;
 
 use super::Context;
+use super::exchange::Exchange;
 
 /// The allowance that an account has for a model, made once for all models and keys that share it.
 pub(super) fn of(
@@ -21,6 +24,7 @@ pub(super) fn of(
     said: [Option<&RawModel>; 2],
     (upstream, account, model): (UpstreamIx, &str, &str),
     table: &mut IdVec<AllowanceIx, Allowance>,
+    exchange: &Exchange,
     context: &Context<'_>,
 ) -> Option<AllowanceIx> {
     let own = said.into_iter().flatten().find_map(|said| said.free.as_ref());
@@ -37,27 +41,34 @@ pub(super) fn of(
     if let Some((known, _)) = table.iter().find(|(_, one)| one.id == id) {
         return Some(known);
     }
-    Some(table.push(Allowance {
-        id,
-        upstream,
-        label: label.into(),
-        unit: found.amount.unit,
-        size: found.amount.units,
-        used: used(found, context),
-        ends,
-    }))
+    let (unit, size) = counted(&found.amount, exchange, context)?;
+    let used = used(found, unit, exchange, context);
+    let (id, label) = (id, label.into());
+    Some(table.push(Allowance { id, upstream, label, unit, size, used, ends }))
 }
 
-fn used(found: &Raw, context: &Context<'_>) -> u64 {
+/// In what it is counted, and how much it is; money in pico-dollars.
+fn counted(amount: &At<Amount>, exchange: &Exchange, context: &Context<'_>) -> Option<(Unit, u64)> {
+    match &amount.value {
+        Amount::Count(unit, units) => Some((*unit, *units)),
+        Amount::Money(money) => {
+            let money = At { value: money.clone(), place: amount.place.clone() };
+            exchange.amount(&money, context).map(|amount| (Unit::Money, amount.0))
+        }
+    }
+}
+
+fn used(found: &Raw, unit: Unit, exchange: &Exchange, context: &Context<'_>) -> u64 {
     let Some(used) = &found.used else { return 0 };
-    if used.value.unit != found.amount.unit {
+    let Some((counted_in, units)) = counted(used, exchange, context) else { return 0 };
+    if counted_in != unit {
         context.report.push(Diagnostic::error(&used.place, "`used` is counted in another unit than `amount`"));
     }
     if found.per != Per::Once {
         let message = "what was used of an allowance that is renewed is not known after its renewal";
         context.report.push(Diagnostic::warning(&found.place, message).hint("leave `used` out"));
     }
-    used.value.units
+    units
 }
 
 /// Which of its periods it is, and when that ends; `None` once it has expired.

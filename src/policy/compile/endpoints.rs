@@ -269,7 +269,7 @@ fn add_model(
     for access in keys.iter().filter(allowed) {
         let account = Arc::clone(&tables.keys[access.key].account);
         let whose = (upstream, &*account, name);
-        let allowance = allowances::of(raw, [own, listed], whose, &mut tables.allowances, context);
+        let allowance = allowances::of(raw, [own, listed], whose, &mut tables.allowances, exchange, context);
         tables.endpoints.push(Endpoint {
             allowance,
             id: EndpointId::new(&upstream_name, name, access.name.as_deref()),

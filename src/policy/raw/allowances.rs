@@ -7,31 +7,34 @@ use jiff::tz::TimeZone;
 use crate::engine::Unit;
 use crate::policy::fields::Fields;
 use crate::policy::glob::Glob;
+use crate::policy::money::{Money, money};
 use crate::policy::quantity::{self, QuantityError};
 use crate::policy::read::{Node, count, word};
 use crate::policy::source::{At, Place};
 
-const AMOUNT: &str = "an amount such as \"20M tokens\" or \"500 requests\"";
+const AMOUNT: &str = "an amount such as \"20M tokens\", \"500 requests\" or \"100 CNY\"";
 
-/// Tokens or requests that cost nothing.
+/// Tokens, requests or money that need not be paid any more.
 #[derive(Clone, Debug)]
 pub(crate) struct Allowance {
     /// Where it is said.
     pub(crate) place: Place,
     /// For which models; all if none is named.
     pub(crate) models: Vec<Glob>,
-    pub(crate) amount: Amount,
+    pub(crate) amount: At<Amount>,
     /// How much of it was used when this was written.
     pub(crate) used: Option<At<Amount>>,
     pub(crate) per: Per,
     pub(crate) expires: Option<Timestamp>,
 }
 
-/// A number of tokens or requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Amount {
-    pub(crate) unit: Unit,
-    pub(crate) units: u64,
+/// So much of something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Amount {
+    /// Tokens or requests.
+    Count(Unit, u64),
+    /// Money.
+    Money(Money),
 }
 
 /// When it is whole again.
@@ -58,7 +61,7 @@ pub(crate) fn allowance(node: &Node<'_>) -> Option<Allowance> {
             used: fields.at("used", |node| node.quantity(self::amount)),
             per: fields.get("per", per).unwrap_or_default(),
             expires: fields.get("expires", expiry),
-            amount: amount.value,
+            amount,
         })
     })?
 }
@@ -70,7 +73,7 @@ pub(crate) fn free(node: &Node<'_>) -> Option<Allowance> {
         Some(Allowance {
             place: node.place.clone(),
             models: Vec::new(),
-            amount: Amount { unit: Unit::Tokens, units: tokens.value },
+            amount: At { value: Amount::Count(Unit::Tokens, tokens.value), place: tokens.place },
             used: None,
             per: fields.get("per", per).unwrap_or_default(),
             expires: fields.get("expires", expiry),
@@ -83,7 +86,10 @@ fn amount(text: &str) -> Result<Amount, QuantityError> {
     let (rest, unit) = match (rest.strip_suffix("tokens"), rest.strip_suffix("requests")) {
         (Some(rest), _) => (rest, Unit::Tokens),
         (None, Some(rest)) => (rest, Unit::Requests),
-        (None, None) => return Err(quantity::wrong_unit(text, rest, AMOUNT)),
+        (None, None) => {
+            let money = money(text).map_err(|_| quantity::wrong_unit(text, rest, AMOUNT))?;
+            return Ok(Amount::Money(money));
+        }
     };
     let factor = match rest.trim() {
         "" => 1,
@@ -94,7 +100,7 @@ fn amount(text: &str) -> Result<Amount, QuantityError> {
     };
     let units = number.scaled(factor).filter(|units| *units > 0 || number.is_zero());
     units
-        .map(|units| Amount { unit, units })
+        .map(|units| Amount::Count(unit, units))
         .ok_or_else(|| QuantityError::Range { found: text.to_owned(), fault: "too large, or less than one" })
 }
 
@@ -122,11 +128,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_of_tokens_or_of_requests() {
-        let tokens = |units| Amount { unit: Unit::Tokens, units };
+    fn amounts_are_of_tokens_of_requests_or_of_money() {
+        let tokens = |units| Amount::Count(Unit::Tokens, units);
         assert_eq!(amount("20M tokens").unwrap(), tokens(20_000_000));
         assert_eq!(amount("1.5M tokens").unwrap(), tokens(1_500_000));
-        assert_eq!(amount("500 requests").unwrap(), Amount { unit: Unit::Requests, units: 500 });
-        assert!(amount("20M").is_err() && amount("20X tokens").is_err() && amount("100 CNY").is_err());
+        assert_eq!(amount("500 requests").unwrap(), Amount::Count(Unit::Requests, 500));
+        assert_eq!(amount("100 CNY").unwrap(), Amount::Money(money("100 CNY").unwrap()));
+        assert!(amount("20M").is_err() && amount("20X tokens").is_err() && amount("100 yuan").is_err());
     }
 }

@@ -90,17 +90,16 @@ fn capabilities(node: &Node<'_>) -> Option<Capabilities> {
 
 /// Reads a `limits` table.
 pub(crate) fn limits(node: &Node<'_>) -> Option<Limits> {
-    node.fields(|fields| {
-        fields.later(&["itpm", "otpm"]);
-        Limits {
-            requests_per_minute: fields.get("rpm", count),
-            requests_per_day: fields.get("rpd", count),
-            tokens_per_minute: fields.get("tpm", count),
-            tokens_per_day: fields.get("tpd", count),
-            concurrency: fields.get("concurrency", |node| {
-                let count = count(node)?;
-                u32::try_from(count).map_err(|_| node.error(format!("`{count}` is too large"), None)).ok()
-            }),
-        }
+    node.fields(|fields| Limits {
+        requests_per_minute: fields.get("rpm", count),
+        requests_per_day: fields.get("rpd", count),
+        tokens_per_minute: fields.get("tpm", count),
+        tokens_per_day: fields.get("tpd", count),
+        input_tokens_per_minute: fields.get("itpm", count),
+        output_tokens_per_minute: fields.get("otpm", count),
+        concurrency: fields.get("concurrency", |node| {
+            let count = count(node)?;
+            u32::try_from(count).map_err(|_| node.error(format!("`{count}` is too large"), None)).ok()
+        }),
     })
 }

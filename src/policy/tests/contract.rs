@@ -50,8 +50,6 @@ fn every_field_that_is_not_acted_on_is_refused_at_its_place_and_no_other() {
             "upstreams.spread.base_url",
             "upstreams.spread.dialect",
             "upstreams.zhipu.http2",
-            "upstreams.zhipu.limits.itpm",
-            "upstreams.zhipu.limits.otpm",
         ]
     );
 }
