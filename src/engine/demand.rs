@@ -81,7 +81,7 @@ impl Sampler {
 impl Sample {
     /// What `request` would cost at each endpoint that can serve it, whatever its quota.
     pub fn of(view: &View<'_>, request: &Request, stands_for: f64, now: Timestamp) -> Self {
-        let pool = Pool::of(view, request.mode);
+        let pool = Pool::of(view, request);
         let able =
             |candidate: &&Candidate<'_>| is_capable(candidate, request) && fits(candidate, request, Lengths::Prompt);
         let mut tokens: f64 = 1.0;
@@ -95,7 +95,7 @@ impl Sample {
                     let forecast = Forecast::of(&Candidate { health, ..*candidate }, view, request, &pool);
                     forecast.terms.without_scarcity(forecast.list)
                 };
-                tokens = tokens.max(candidate.prompt.as_f64() + forecast.output);
+                tokens = tokens.max(candidate.prompt.tokens().as_f64() + forecast.output);
                 Bid {
                     endpoint: candidate.endpoint,
                     tier: candidate.tier,
