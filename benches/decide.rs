@@ -6,7 +6,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use faregate::engine::{
     Candidate, Capabilities, Content, EndpointState, Event, Handicap, Ledger, LengthClass, Limits, Mode, Objective,
-    Price, Request, RetryPolicy, RouteState, Thinking, Toll, Usage, View, decide,
+    Price, PromptEstimate, Request, RetryPolicy, RouteState, Thinking, Toll, Usage, View, decide,
 };
 use faregate::ids::{EndpointIx, Position as _};
 use faregate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -64,7 +64,7 @@ fn decisions(c: &mut Criterion) {
         .map(|(position, price)| Candidate {
             endpoint: EndpointIx::at(usize::try_from(position).unwrap_or(0)),
             tier: usize::try_from(position % 3).unwrap_or(0),
-            prompt: request.prompt,
+            prompt: PromptEstimate::certain(request.prompt),
             price: Some(price),
             handicap: Handicap::None,
             context: Some(Tokens(128_000)),

@@ -41,18 +41,18 @@ fn is_token_ids(text: &str) -> bool {
 fn chat(messages: &[u8], needs: Capabilities) -> Content {
     let mut content = Content::default();
     let mut images = Images::default();
-    for part in without_files(messages, b"\"data:", |url| is_base64(url)) {
+    for part in without_files(messages, b"\"data:", is_base64) {
         if part.file.is_some_and(|url| !url.starts_with(b"image/")) {
             content.add_files();
         }
-        if !needs.covers(Capabilities::AUDIO) {
-            add_text(&mut content, part.text, Ascii::Text);
-        } else {
+        if needs.covers(Capabilities::AUDIO) {
             // Sounds are plain base64, without a data URL around it.
             for part in without_files(part.text, b"\"data\":\"", |_| true) {
                 add_text(&mut content, part.text, Ascii::Text);
             }
             content.add_files();
+        } else {
+            add_text(&mut content, part.text, Ascii::Text);
         }
         if needs.covers(Capabilities::VISION) {
             images.note(part.text);

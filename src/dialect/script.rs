@@ -174,7 +174,7 @@ const fn is_sign(byte: u8) -> bool {
 
 /// The first bytes of U+3000 to U+DFFF and of U+F000 to U+FFFF, which hold the full-width signs.
 const fn begins_cjk(byte: u8) -> bool {
-    (byte.wrapping_sub(0xE3) < 11) | (byte == 0xEF)
+    byte != 0xEE && byte.wrapping_sub(0xE3) < 13
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ const PROBE_ANSWER: Duration = Duration::from_secs(1);
 
 /// Whom to try for `request`, and in which order.
 pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl rand::Rng) -> Plan {
-    let pool = Pool::of(view, request.mode);
+    let pool = Pool::of(view, request);
     let lengths = lengths(view, request);
     let mut options = Vec::with_capacity(view.candidates.len());
     let mut plan = Plan::default();
@@ -145,7 +145,7 @@ impl<'a> Choice<'a> {
             terms,
             first_token,
             first_token_limit: self.limit(most, request),
-            prompt: self.candidate.prompt,
+            prompt: self.candidate.prompt.tokens(),
             expected_output: Tokens::from_estimate(output),
             admission: self.eligibility.admission(),
             exploration: Dollars(extra),

@@ -88,7 +88,7 @@ impl Sample {
 
     /// What `request` would cost at each endpoint that can serve it, whatever its quota.
     pub fn of(view: &View<'_>, request: &Request, stands_for: f64, now: Timestamp) -> Self {
-        let pool = Pool::of(view, request.mode);
+        let pool = Pool::of(view, request);
         let able =
             |candidate: &&Candidate<'_>| is_capable(candidate, request) && fits(candidate, request, Lengths::Prompt);
         let (mut input, mut output) = (1.0_f64, 0.0_f64);
@@ -102,7 +102,7 @@ impl Sample {
                     let forecast = Forecast::of(&Candidate { health, ..*candidate }, view, request, &pool);
                     forecast.terms.without_scarcity(forecast.list)
                 };
-                (input, output) = (input.max(candidate.prompt.as_f64()), output.max(forecast.output));
+                (input, output) = (input.max(candidate.prompt.tokens().as_f64()), output.max(forecast.output));
                 Bid {
                     endpoint: candidate.endpoint,
                     tier: candidate.tier,

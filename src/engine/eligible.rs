@@ -63,9 +63,9 @@ pub(super) fn fits(candidate: &Candidate<'_>, request: &Request, lengths: Length
         return true;
     }
     match lengths {
-        Lengths::Prompt => candidate.context.is_none_or(|context| candidate.prompt < context),
+        Lengths::Prompt => candidate.context.is_none_or(|context| candidate.prompt.tokens() < context),
         Lengths::Whole => {
-            candidate.context.is_none_or(|context| candidate.prompt + wanted <= context)
+            candidate.context.is_none_or(|context| candidate.prompt.tokens() + wanted <= context)
                 && candidate.max_output.is_none_or(|most| wanted <= most)
         }
     }

@@ -48,6 +48,6 @@ pub use quota::QuotaReading;
 pub use route::{RouteReading, RouteState};
 pub use score::Terms;
 pub use shadow::{Grant, Resource, Supply, Tick, Toll, Unit};
-pub use token_rates::TokenRates;
+pub use token_rates::{PromptEstimate, TokenRates};
 pub use told::Told;
 pub use trial::Trial;

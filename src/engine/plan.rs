@@ -9,6 +9,7 @@ use super::quota::QuotaReading;
 use super::route::RouteReading;
 use super::score::Terms;
 use super::shadow::Toll;
+use super::token_rates::PromptEstimate;
 use super::trial::Offer;
 use crate::ids::EndpointIx;
 use crate::units::{Dollars, Timestamp, Tokens, seconds};
@@ -34,7 +35,7 @@ pub struct Candidate<'a> {
     /// Lower tiers are tried first.
     pub tier: usize,
     /// How long its model will find the prompt.
-    pub prompt: Tokens,
+    pub prompt: PromptEstimate,
     /// What it charges; `None` when unknown.
     pub price: Option<&'a Price>,
     /// Ranks it behind its true cost.

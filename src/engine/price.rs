@@ -110,19 +110,17 @@ impl Price {
     /// What a prompt, of which the provider has `cached` tokens already, and an answer of `output` tokens will cost, near
     /// enough to compare: some digits are lost. Where it is not known whether the answer will be thought about, the
     /// dearer reading; likewise every token of an answer that is thought about counts as the dearer kind.
-    pub(super) fn estimate(&self, prompt: Tokens, cached: f64, output: f64, thinking: Thinking) -> Dollars {
+    pub(super) fn estimate(&self, prompt: f64, cached: f64, output: f64, thinking: Thinking) -> Dollars {
         if self.tiers.is_empty() {
             return self.estimate_at(&self.rates, prompt, cached, output, thinking);
         }
         let reading =
             |thought| self.estimate_at(self.expected(prompt, output, thought), prompt, cached, output, thinking);
-        match thinking.thought() {
-            Some(thought) => reading(thought),
-            None => {
-                let (yes, no) = (reading(Thought::Yes), reading(Thought::No));
-                if yes > no { yes } else { no }
-            }
+        if let Some(thought) = thinking.thought() {
+            return reading(thought);
         }
+        let (yes, no) = (reading(Thought::Yes), reading(Thought::No));
+        if yes > no { yes } else { no }
     }
 
     /// Dollars per token of reading a prompt once more, of which the provider's cache keeps this share; tiers aside.
@@ -132,8 +130,7 @@ impl Price {
         (full + cached * (kept - full)) * 1e-12
     }
 
-    fn estimate_at(&self, rates: &Rates, prompt: Tokens, cached: f64, output: f64, thinking: Thinking) -> Dollars {
-        let prompt = prompt.as_f64();
+    fn estimate_at(&self, rates: &Rates, prompt: f64, cached: f64, output: f64, thinking: Thinking) -> Dollars {
         let cached = cached.clamp(0.0, prompt);
         let per_cached = rates.cached_input.unwrap_or(rates.input);
         let tokens = (prompt - cached) * count_to_f64(rates.input.0)
@@ -142,8 +139,8 @@ impl Price {
         Dollars((tokens + count_to_f64(self.request.0)) * 1e-12)
     }
 
-    fn expected(&self, prompt: Tokens, output: f64, thought: Thought) -> &Rates {
-        self.in_force(prompt, |bound| output >= bound.as_f64(), thought)
+    fn expected(&self, prompt: f64, output: f64, thought: Thought) -> &Rates {
+        self.in_force(Tokens::from_estimate(prompt), |bound| output >= bound.as_f64(), thought)
     }
 
     fn in_force(&self, input: Tokens, output: impl Fn(Tokens) -> bool + Copy, thought: Thought) -> &Rates {

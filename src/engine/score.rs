@@ -74,6 +74,10 @@ pub(super) struct Pool {
     pace: Best,
     log_spread: Best,
     target: Option<Deadline>,
+    /// Tokens of the prompt, whatever the model.
+    usual_prompt: f64,
+    /// The same at the model that makes least of them.
+    least_prompt: f64,
 }
 
 /// The best of a pool.
@@ -112,10 +116,13 @@ impl Terms {
 }
 
 impl Pool {
-    pub(super) fn of(view: &View<'_>, mode: Mode) -> Self {
+    pub(super) fn of(view: &View<'_>, request: &Request) -> Self {
         // `min` takes the other one where one is not a number.
         let (mut first_token, mut pace, mut log_spread) = (f64::NAN, f64::NAN, f64::NAN);
+        let usual_prompt = request.prompt.as_f64();
+        let mut least_prompt = usual_prompt;
         for candidate in view.candidates {
+            least_prompt = least_prompt.min(candidate.prompt.expected);
             let latency = &candidate.health.latency;
             if latency.weight >= PRIOR_WEIGHT {
                 first_token = first_token.min(latency.mean);
@@ -129,8 +136,14 @@ impl Pool {
             first_token: Best::of(first_token, UNKNOWN_FIRST_TOKEN),
             pace: Best::of(pace, UNKNOWN_PACE),
             log_spread: Best::of(log_spread, UNKNOWN_LOG_SPREAD),
-            target: Deadline::of(view.objective, mode),
+            target: Deadline::of(view.objective, request.mode),
+            usual_prompt,
+            least_prompt,
         }
+    }
+
+    fn prompt(&self, candidate: &Candidate<'_>) -> f64 {
+        candidate.prompt.hopeful(self.usual_prompt, self.least_prompt)
     }
 
     /// Seconds to a first token at the fastest.
@@ -144,8 +157,9 @@ impl Forecast {
         let latency = &candidate.health.latency;
         let in_flight = f64::from(candidate.health.in_flight);
         let output = expected_output(candidate, view, request);
-        let cached = candidate.cache_hit * candidate.warm.as_f64().min(candidate.prompt.as_f64());
-        let first_token = first_token(latency, in_flight, candidate.prompt.as_f64() - cached, pool);
+        let prompt = pool.prompt(candidate);
+        let cached = candidate.cache_hit * candidate.warm.as_f64().min(prompt);
+        let first_token = first_token(latency, in_flight, prompt - cached, pool);
         let level = pool.pace.shrink(latency.pace_weight, latency.pace, latency.pace_prior_share);
         let shift = latency.pace_per_in_flight * (in_flight - latency.pace_in_flight);
         let pace = (level + shift).max(LEAST_OF_MEAN * level);
@@ -159,8 +173,7 @@ impl Forecast {
         let mean = if request.mode == Mode::Stream { first_token } else { whole };
         let log_spread = if latency.weight > 0.0 { latency.log_spread } else { pool.log_spread.newcomer };
         let target = Target::new(pool.target, mean, log_spread);
-        let list = bill(candidate, cached, output, request.thinking);
-        let prompt = candidate.prompt.as_f64();
+        let list = bill(candidate, prompt, cached, output, request.thinking);
         let (usd, worth) = match candidate.free {
             // What is free here may be worth more elsewhere or later; at most what is paid without it.
             Some(free) if free.covers(prompt + output, list) => {
@@ -173,8 +186,8 @@ impl Forecast {
             usd,
             latency: objective.value_of_second * (whole * crowding),
             late: objective.late_cost * (late * crowding.min(MAX_LATE_TOLL)),
-            risk: risk(candidate, objective, request, &target, late),
-            future: future(candidate, view),
+            risk: risk(candidate, objective, (prompt, request.thinking), &target, late),
+            future: future(candidate, view, prompt),
             shadow: worth + candidate.toll.of(prompt, output, list),
             handicap: match candidate.handicap {
                 Handicap::None => Dollars::default(),
@@ -304,21 +317,21 @@ fn first_token(latency: &LatencyReading, in_flight: f64, prompt: f64, pool: &Poo
 }
 
 /// An unknown price cannot be summed; the order of candidates accounts for it.
-fn bill(candidate: &Candidate<'_>, cached: f64, output: f64, thinking: Thinking) -> Dollars {
-    candidate.price.map_or(Dollars(0.0), |price| price.estimate(candidate.prompt, cached, output, thinking))
+fn bill(candidate: &Candidate<'_>, prompt: f64, cached: f64, output: f64, thinking: Thinking) -> Dollars {
+    candidate.price.map_or(Dollars(0.0), |price| price.estimate(prompt, cached, output, thinking))
 }
 
 /// What the turns to come will pay for reading this one again, where they follow it: mostly the cache's price where there
 /// is one that works. It keeps a conversation from beginning at an endpoint that is a little cheaper once and dear in
 /// the long run.
-fn future(candidate: &Candidate<'_>, view: &View<'_>) -> Dollars {
+fn future(candidate: &Candidate<'_>, view: &View<'_>, prompt: f64) -> Dollars {
     let follow_up = view.route.follow_up;
     if follow_up <= 0.0 {
         return Dollars(0.0);
     }
     let turns = (follow_up / (1.0 - follow_up).max(0.1)).min(MOST_TURNS);
     // The route's usual answer, not the endpoint's: what is not known for certain of it shall not count many times.
-    let (prompt, output) = (candidate.prompt.as_f64(), view.route.output);
+    let output = view.route.output;
     let list = (prompt + output) * candidate.price.map_or(0.0, |price| price.reading_again(candidate.cache_hit));
     let next = match candidate.free {
         // What is free now mostly is at the next turn.
@@ -331,13 +344,19 @@ fn future(candidate: &Candidate<'_>, view: &View<'_>) -> Dollars {
 }
 
 /// Odds times the cost of failing: with failover, trying in the order of cost per chance of success is best.
-fn risk(candidate: &Candidate<'_>, objective: &Objective, request: &Request, target: &Target, late: f64) -> Dollars {
+fn risk(
+    candidate: &Candidate<'_>,
+    objective: &Objective,
+    (prompt, thinking): (f64, Thinking),
+    target: &Target,
+    late: f64,
+) -> Dollars {
     let outcome = &candidate.health.reliability;
     let success = outcome.success.clamp(1e-3, MOST_SURE);
     let odds = 1.0 / success - 1.0;
     let later = (target.late_after_losing(outcome.failure_time) - late).max(0.0);
     let billed = if outcome.billed > 0.0 {
-        bill(candidate, 0.0, 0.0, request.thinking) * outcome.billed
+        bill(candidate, prompt, 0.0, 0.0, thinking) * outcome.billed
     } else {
         Dollars::default()
     };
@@ -398,6 +417,8 @@ mod tests {
             pace: Best::of(0.01, 0.02),
             log_spread: Best::of(0.5, 0.5),
             target: None,
+            usual_prompt: 100.0,
+            least_prompt: 100.0,
         };
         let at = |in_flight: f64| first_token(&latency, in_flight, 100.0, &pool);
         assert!((at(0.0) - 0.2).abs() < 1e-9 && (at(3.0) - 0.2).abs() < 1e-9);

@@ -45,6 +45,34 @@ impl Default for TokenRates {
     }
 }
 
+/// How long a model will find a prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PromptEstimate {
+    /// By what is known of the model.
+    pub(super) expected: f64,
+    /// How little that is: 1 where it is nothing and `expected` is the usual, 0 where it is all.
+    pub(super) doubt: f64,
+}
+
+impl PromptEstimate {
+    /// One that is beyond doubt.
+    pub fn certain(tokens: Tokens) -> Self {
+        Self { expected: tokens.as_f64(), doubt: 0.0 }
+    }
+
+    /// Tokens to reckon with.
+    pub fn tokens(&self) -> Tokens {
+        Tokens::from_estimate(self.expected)
+    }
+
+    /// Tokens to compare prices by, where `usual` are to be expected of any model and `least` of the best of the pool: as
+    /// few as there, as far as this model is unknown. The first to be asked would otherwise seem cheaper than its equals
+    /// for being known to make fewer tokens than usual, and they would never be asked.
+    pub(super) fn hopeful(&self, usual: f64, least: f64) -> f64 {
+        (self.expected + self.doubt * (least - usual)).max(least)
+    }
+}
+
 impl Content {
     /// Tokens to expect where nothing is known of the model.
     pub fn usual_tokens(&self) -> Tokens {
@@ -54,9 +82,12 @@ impl Content {
 
 impl TokenRates {
     /// Tokens to expect of `content`.
-    pub fn tokens(&self, content: &Content) -> Tokens {
+    pub fn estimate(&self, content: &Content) -> PromptEstimate {
         let usual = usual(content);
-        Tokens::from_estimate(dot(&usual, &self.factors) + content.counted())
+        let expected = dot(&usual, &self.factors) + content.counted();
+        let square = dot(&usual, &usual);
+        let variance = dot(&self.covariance.map(|row| dot(&row, &usual)), &usual);
+        PromptEstimate { expected, doubt: if square > 0.0 { (variance / square).clamp(0.0, 1.0) } else { 0.0 } }
     }
 
     /// Tokens per byte of one kind; of images, tokens per token by rule.
@@ -149,6 +180,10 @@ mod tests {
         content
     }
 
+    fn tokens(rates: &TokenRates, content: &Content) -> Tokens {
+        rates.estimate(content).tokens()
+    }
+
     fn latin(bytes: f64) -> Content {
         content([bytes, 0.0, 0.0, 0.0, 0.0, 0.0])
     }
@@ -156,22 +191,22 @@ mod tests {
     #[test]
     fn a_model_of_which_nothing_is_known_has_the_usual_rates() {
         let rates = TokenRates::default();
-        assert_eq!(rates.tokens(&latin(4_000.0)), Tokens(1_000));
-        assert_eq!(rates.tokens(&content([0.0, 1_200.0, 0.0, 0.0, 0.0, 85.0])), Tokens(385));
-        assert_eq!(rates.tokens(&Content::of_ids(17)), Tokens(17));
+        assert_eq!(tokens(&rates, &latin(4_000.0)), Tokens(1_000));
+        assert_eq!(tokens(&rates, &content([0.0, 1_200.0, 0.0, 0.0, 0.0, 85.0])), Tokens(385));
+        assert_eq!(tokens(&rates, &Content::of_ids(17)), Tokens(17));
     }
 
     #[test]
     fn one_odd_report_moves_little_and_many_alike_are_believed() {
         let mut rates = TokenRates::default();
         rates.observe(&latin(4_000.0), Tokens(10_000));
-        let once = rates.tokens(&latin(4_000.0)).0;
+        let once = tokens(&rates, &latin(4_000.0)).0;
         assert!((1_200..1_300).contains(&once), "no more than a quarter: {once}");
         let mut rates = TokenRates::default();
         for _ in 0..60 {
             rates.observe(&latin(4_000.0), Tokens(2_000));
         }
-        assert!(rates.tokens(&latin(4_000.0)) > Tokens(1_940));
+        assert!(tokens(&rates, &latin(4_000.0)) > Tokens(1_940));
     }
 
     #[test]
@@ -212,6 +247,29 @@ mod tests {
             }
         }
         assert!((rates.of(ContentKind::Latin) - 0.4).abs() < 0.01);
+    }
+
+    #[test]
+    fn what_is_known_of_one_kind_leaves_the_others_in_doubt() {
+        let mut rates = TokenRates::default();
+        let doubt = |rates: &TokenRates, content| rates.estimate(&content).doubt;
+        assert!((doubt(&rates, latin(4_000.0)) - 1.0).abs() < 1e-9);
+        for _ in 0..100 {
+            rates.observe(&latin(4_000.0), Tokens(1_000));
+        }
+        assert!(doubt(&rates, latin(4_000.0)) < 0.1);
+        assert!((doubt(&rates, content([0.0, 3_000.0, 0.0, 0.0, 0.0, 0.0])) - 1.0).abs() < 1e-9);
+        assert!(doubt(&rates, Content::of_ids(3)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_newcomer_is_hoped_to_make_as_few_tokens_as_the_best_and_one_that_is_known_is_not() {
+        let newcomer = PromptEstimate { expected: 1_000.0, doubt: 1.0 };
+        assert!((newcomer.hopeful(1_000.0, 400.0) - 400.0).abs() < 1e-9);
+        let known = PromptEstimate { expected: 1_000.0, doubt: 0.02 };
+        assert!(known.hopeful(1_000.0, 400.0) > 980.0);
+        let first = PromptEstimate { expected: 700.0, doubt: 0.5 };
+        assert!((first.hopeful(1_000.0, 700.0) - 700.0).abs() < 1e-9, "no better than it is known to be");
     }
 
     /// Mixtures of all kinds, with what each is of the whole and how far off a report is.

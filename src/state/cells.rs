@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::engine::{
-    Admission, CacheHits, Content, EndpointState, Event, LengthClass, Mode, Reading, RetryPolicy, RouteReading,
-    RouteState, Standing, TokenRates, Toll, Trial,
+    Admission, CacheHits, Content, EndpointState, Event, LengthClass, Mode, PromptEstimate, Reading, RetryPolicy,
+    RouteReading, RouteState, Standing, TokenRates, Toll, Trial,
 };
 use crate::ids::EndpointId;
 use crate::policy::model::{Key, Secret};
@@ -178,8 +178,8 @@ pub struct ModelCell {
 
 impl ModelCell {
     /// Tokens to expect of `content`.
-    pub fn tokens(&self, content: &Content) -> Tokens {
-        self.rates.lock().tokens(content)
+    pub fn estimate(&self, content: &Content) -> PromptEstimate {
+        self.rates.lock().estimate(content)
     }
 
     /// Notes that `content` was reported to be so many tokens.

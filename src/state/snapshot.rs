@@ -231,7 +231,7 @@ impl Snapshot {
                 if let Some(until) = seat.empty_until(now) {
                     health.block(until);
                 }
-                let prompt = seat.model.tokens(&request.content);
+                let prompt = seat.model.estimate(&request.content);
                 candidates.push(Candidate {
                     endpoint: entry.endpoint,
                     tier,
@@ -242,10 +242,10 @@ impl Snapshot {
                     max_output: endpoint.max_output,
                     capabilities: endpoint.capabilities,
                     health,
-                    quota: seat.quotas.read(prompt, now),
+                    quota: seat.quotas.read(prompt.tokens(), now),
                     toll,
                     free: endpoint.allowance.map(|allowance| self.allowances[allowance].cell.read()),
-                    warm: seat.warm(warmth, endpoint.cache, prompt, now),
+                    warm: seat.warm(warmth, endpoint.cache, prompt.tokens(), now),
                     cache_hit: if endpoint.cache.is_some() { seat.cell.cache_hit() } else { 0.0 },
                 });
             }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use faregate::engine::{
-    Candidate, Capabilities, Content, Demand, EndpointState, Event, Failure, Free, Grant, Handicap, Ledger,
-    LengthClass, Limits, Mode, Objective, Price, Rates, Request, Reservation, Resource, RetryPolicy, RouteState,
-    Sample, Sampler, Supply, Thinking, Tick, Toll, Unit, Usage, View, decide,
+    Candidate, Capabilities, Content, Demand, EndpointState, Event, Failure, Free, Grant, Handicap, Ledger, Left,
+    LengthClass, Limits, Mode, Objective, Price, PromptEstimate, Rates, Request, Reservation, Resource, RetryPolicy,
+    RouteState, Sample, Sampler, Supply, Thinking, Tick, Toll, Unit, Usage, View, decide,
 };
 use faregate::ids::{EndpointIx, Position as _};
 use faregate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -144,7 +144,7 @@ impl Ours {
         open.map(|(position, seat)| Candidate {
             endpoint: EndpointIx::at(position),
             tier: 0,
-            prompt,
+            prompt: PromptEstimate::certain(prompt),
             price: Some(&seat.price),
             handicap: Handicap::None,
             context: None,

@@ -21,5 +21,6 @@ mod reload;
 mod rig;
 mod routing;
 mod secure;
+mod tokens;
 mod wallets;
 mod wishes;

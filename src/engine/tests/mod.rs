@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 
 use super::{
     Candidate, Capabilities, Content, EndpointState, Event, Handicap, Ledger, LengthClass, Limits, Mode, Objective,
-    Plan, Price, Request, RetryPolicy, RouteReading, RouteState, Thinking, Toll, Usage, View, decide,
+    Plan, Price, PromptEstimate, Request, RetryPolicy, RouteReading, RouteState, Thinking, Toll, Usage, View, decide,
 };
 use crate::ids::{EndpointIx, Position as _};
 use crate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -102,7 +102,7 @@ impl Bench {
         Candidate {
             endpoint: EndpointIx::at(position),
             tier: self.tier,
-            prompt: request.prompt,
+            prompt: PromptEstimate::certain(request.prompt),
             price: self.price.as_ref(),
             handicap: Handicap::None,
             context: self.context,

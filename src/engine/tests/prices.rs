@@ -49,7 +49,7 @@ fn by_thinking() -> Price {
 }
 
 fn estimated(price: &Price, prompt: u64, output: f64, thinking: Thinking) -> f64 {
-    price.estimate(Tokens(prompt), 0.0, output, thinking).0 * 1e12
+    price.estimate(Tokens(prompt).as_f64(), 0.0, output, thinking).0 * 1e12
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn whether_an_answer_will_be_thought_about_is_taken_as_asked_and_else_as_the_dea
 fn more_cached_than_prompt_tokens_cost_no_more_than_the_prompt() {
     let usage = Usage { cached_input: Tokens(99), cache_write: Tokens(99), ..usage(10, 0) };
     assert_eq!(two_tiers().bill(&usage), PicoUsd(10 * 100_000));
-    let estimate = two_tiers().estimate(Tokens(10), 99.0, 0.0, Thinking::Off);
+    let estimate = two_tiers().estimate(10.0, 99.0, 0.0, Thinking::Off);
     assert!((estimate.0 - 1e-6).abs() < 1e-15, "{estimate:?}");
 }
 
@@ -215,7 +215,7 @@ proptest! {
         let price = Price { rates: plain(price.rates), tiers, ..price };
         let usage = Usage { cache_write: Tokens::ZERO, ..usage };
         let thinking = if usage.reasoning > Tokens::ZERO { Thinking::High } else { Thinking::Off };
-        let of = |thinking| price.estimate(usage.input, usage.cached_input.as_f64(), usage.output.as_f64(), thinking).0;
+        let of = |thinking| price.estimate(usage.input.as_f64(), usage.cached_input.as_f64(), usage.output.as_f64(), thinking).0;
         let billed = price.bill(&usage).as_dollars().0;
         prop_assert!((of(thinking) - billed).abs() <= 1e-9 * billed.max(1e-9), "{} {billed}", of(thinking));
         prop_assert!(of(Thinking::Unknown) >= of(Thinking::High) && of(Thinking::Unknown) >= of(Thinking::Off));
