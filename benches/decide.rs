@@ -37,6 +37,7 @@ fn state(position: u32) -> EndpointState {
 
 fn decisions(c: &mut Criterion) {
     let objective = Objective {
+        max_cost: None,
         value_of_second: Dollars(0.0005),
         target_first_token: Duration::from_secs(2),
         target_answer: None,

@@ -8,9 +8,10 @@ use std::time::Duration;
 use rand::RngExt as _;
 
 use super::eligible::{Eligibility, Lengths, eligibility, fits, is_capable, is_stale};
-use super::features::{Mode, Request};
+use super::features::{Mode, Objective, Request};
 use super::plan::{Candidate, Cause, Entry, Plan, Reason, View};
 use super::score::{Forecast, Pool};
+use super::trial::Offer;
 use crate::ids::EndpointIx;
 use crate::units::{Dollars, Timestamp, Tokens, len_to_u64};
 
@@ -24,6 +25,8 @@ const LEAST_FIRST_TOKEN: f64 = 2.0;
 const LEAST_ANSWER: f64 = 8.0;
 /// The difference between two estimates that is put down to chance, in standard errors of the worse one.
 const CHANCE: f64 = 1.0;
+/// So many are put on the list: whoever has failed so often has run out of tries.
+const LISTED: usize = 8;
 /// When to ask again if a probe is out and nothing else is known.
 const PROBE_ANSWER: Duration = Duration::from_secs(1);
 
@@ -41,7 +44,7 @@ pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl
             plan.rejected.push((candidate.endpoint, Reason::TooLong));
         } else {
             let forecast = Forecast::of(candidate, view, request, &pool);
-            let eligibility = eligibility(candidate, &forecast, pool.first_token(), now);
+            let eligibility = eligibility(candidate, &forecast, &pool, view.objective.max_cost, now);
             options.push(Choice::new(candidate, index, forecast, eligibility));
         }
     }
@@ -51,18 +54,32 @@ pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl
         plan.retry_at = plan.rejected.iter().filter_map(|(_, reason)| retry_at(*reason, now)).min();
         return plan;
     }
-    // Ranks are sorted, as entries are ten times as large.
+    // Ranks are sorted, as choices are ten times as large.
     admitted.sort_unstable();
-    let (usual, most) = (usual_cost(&options), view.answer_timeout.as_secs_f64());
-    let ranked = admitted.iter().filter_map(|rank| options.get(index_of(*rank)));
-    plan.entries.extend(ranked.map(|option| option.entry(usual, most, view, request)));
-    lead_with_one_of_the_best(&mut plan.entries, view, rng);
-    lead_with_a_trial(&mut plan.entries);
+    let mut ranked: Vec<_> = admitted.iter().filter_map(|rank| options.get(index_of(*rank))).collect();
+    plan.scores.extend(ranked.iter().map(|option| (option.candidate.endpoint, option.score)));
+    let setting = Setting { view, request, usual: usual_cost(&options), most: view.answer_timeout.as_secs_f64() };
+    lead_with_one_of_the_best(&mut ranked, &setting, rng);
+    let trial = lead_with_a_trial(&mut ranked);
+    plan.entries.extend(ranked.iter().take(LISTED).map(|option| option.entry(&setting)));
+    if let (Some(offer), Some(first)) = (trial, plan.entries.first_mut()) {
+        first.exploration = Dollars(offer.cost);
+    }
     // Whoever is asked last is given all the time there is.
-    if let Some(last) = plan.entries.last_mut() {
-        last.first_token_limit = most;
+    if let Some(last) = plan.entries.last_mut().filter(|_| ranked.len() <= LISTED) {
+        last.first_token_limit = setting.most;
     }
     plan
+}
+
+/// What entries are made with.
+struct Setting<'a> {
+    view: &'a View<'a>,
+    request: &'a Request,
+    /// The bill at the best of those that are well known.
+    usual: Option<Dollars>,
+    /// The policy's longest wait, in seconds.
+    most: f64,
 }
 
 struct Choice<'a> {
@@ -131,27 +148,28 @@ impl<'a> Choice<'a> {
         Self { candidate, forecast, score, eligibility, rank }
     }
 
-    /// `most` is the policy's longest wait, in seconds.
-    fn entry(&self, usual: Option<Dollars>, most: f64, view: &View<'_>, request: &Request) -> Entry {
+    fn entry(&self, setting: &Setting<'_>) -> Entry {
         let Forecast { terms, first_token, output, .. } = self.forecast;
-        let extra = match usual {
-            Some(usual) if is_stale(self.candidate) => (terms.usd.0 - usual.0).max(0.0),
-            Some(_) | None => 0.0,
-        };
         Entry {
             endpoint: self.candidate.endpoint,
             tier: self.candidate.tier,
             score: self.score,
             terms,
             first_token,
-            first_token_limit: self.limit(most, request),
+            first_token_limit: self.limit(setting.most, setting.request),
             prompt: self.candidate.prompt.tokens(),
             expected_output: Tokens::from_estimate(output),
             admission: self.eligibility.admission(),
-            exploration: Dollars(extra),
+            exploration: self.exploration(setting.usual),
             is_priced: self.candidate.price.is_some(),
-            noise: view.objective.value_of_second * (CHANCE * self.standard_error(request.mode)),
-            trial: self.candidate.health.trial,
+        }
+    }
+
+    /// What it costs more than `usual`, if it is tried because little is known of it.
+    fn exploration(&self, usual: Option<Dollars>) -> Dollars {
+        match usual {
+            Some(usual) if is_stale(self.candidate) => Dollars((self.forecast.terms.usd.0 - usual.0).max(0.0)),
+            Some(_) | None => Dollars(0.0),
         }
     }
 
@@ -191,38 +209,46 @@ impl<'a> Choice<'a> {
     }
 }
 
+/// Those of the first tier, in order.
+fn peers<'o, 'a>(ranked: &'o [&'a Choice<'a>]) -> impl Iterator<Item = &'a Choice<'a>> + Clone + use<'o, 'a> {
+    let tier = ranked.first().map(|option| option.candidate.tier);
+    ranked.iter().copied().take_while(move |option| Some(option.candidate.tier) == tier)
+}
+
 /// Moves one of those within `spread` of the best of the first tier to the front, or so near that it may be by chance
 /// that it seems worse: equals would else not share, but take turns in being the lucky one.
-fn lead_with_one_of_the_best(entries: &mut [Entry], view: &View<'_>, rng: &mut impl rand::Rng) {
-    let Some(tier) = entries.first().map(|entry| entry.tier) else { return };
-    let affordable = |entry: &Entry| view.route.may_explore(entry.exploration, view.objective.exploration);
-    let peers = entries.iter().take_while(|entry| entry.tier == tier);
-    let Some(best) = peers.clone().find(|entry| affordable(entry)) else { return };
-    let bound = best.score.0 * (1.0 + view.objective.spread.0);
+fn lead_with_one_of_the_best(ranked: &mut [&Choice<'_>], setting: &Setting<'_>, rng: &mut impl rand::Rng) {
+    let Setting { view, request, usual, .. } = *setting;
+    let Objective { spread, value_of_second, exploration, .. } = *view.objective;
+    let affordable = |option: &Choice<'_>| view.route.may_explore(option.exploration(usual), exploration);
+    let is_priced = |option: &Choice<'_>| option.candidate.price.is_some();
+    let Some(best) = peers(ranked).find(|option| affordable(option)) else { return };
+    let bound = best.score.0 * (1.0 + spread.0);
     // Without any spread, the best is asked and nobody else.
-    let chance = |entry: &Entry| if view.objective.spread.0 > 0.0 { entry.noise.0 } else { 0.0 };
-    let as_good = |entry: &Entry| {
-        entry.score.0 - chance(entry) <= bound && entry.is_priced == best.is_priced && affordable(entry)
+    let chance = |option: &Choice<'_>| {
+        if spread.0 > 0.0 { value_of_second.0 * CHANCE * option.standard_error(request.mode) } else { 0.0 }
     };
-    let count = peers.clone().filter(|entry| as_good(entry)).count();
+    let as_good = |option: &Choice<'_>| {
+        option.score.0 - chance(option) <= bound && is_priced(option) == is_priced(best) && affordable(option)
+    };
+    let count = peers(ranked).filter(|option| as_good(option)).count();
     let pick = rng.random_range(0..count.max(1));
-    let position = peers.enumerate().filter(|(_, entry)| as_good(entry)).map(|(position, _)| position).nth(pick);
-    if let Some(front) = position.and_then(|position| entries.get_mut(..=position)) {
+    let position =
+        peers(ranked).enumerate().filter(|(_, option)| as_good(option)).map(|(position, _)| position).nth(pick);
+    if let Some(front) = position.and_then(|position| ranked.get_mut(..=position)) {
         front.rotate_right(1);
     }
 }
 
 /// Moves an endpoint to the front that is due for a trial, if this request makes a cheap one.
-fn lead_with_a_trial(entries: &mut [Entry]) {
-    let Some(tier) = entries.first().map(|entry| entry.tier) else { return };
-    let due = |entry: &Entry| entry.trial.is_some_and(|offer| entry.tokens().as_f64() <= offer.tokens);
-    let found = entries.iter().take_while(|entry| entry.tier == tier).position(due);
-    if let Some(tried) = found.and_then(|position| entries.get_mut(..=position)) {
-        tried.rotate_right(1);
-        if let Some(first) = tried.first_mut() {
-            first.exploration = Dollars(first.trial.map_or(0.0, |offer| offer.cost));
-        }
-    }
+fn lead_with_a_trial(ranked: &mut [&Choice<'_>]) -> Option<Offer> {
+    let due = |option: &Choice<'_>| {
+        let tokens = option.candidate.prompt.tokens().as_f64() + option.forecast.output;
+        option.candidate.health.trial.filter(|offer| tokens <= offer.tokens)
+    };
+    let (position, offer) = peers(ranked).enumerate().find_map(|(position, option)| Some((position, due(option)?)))?;
+    ranked.get_mut(..=position)?.rotate_right(1);
+    Some(offer)
 }
 
 fn cause(rejected: &[(EndpointIx, Reason)]) -> Cause {
@@ -233,6 +259,8 @@ fn cause(rejected: &[(EndpointIx, Reason)]) -> Cause {
         Cause::NoneCapable
     } else if each(|reason| matches!(reason, Reason::Incapable | Reason::TooLong)) {
         Cause::ContextExceeded
+    } else if each(|reason| matches!(reason, Reason::Incapable | Reason::TooLong | Reason::TooDear)) {
+        Cause::TooDear
     } else if each(|reason| !is_scarcity(reason)) {
         Cause::Unavailable
     } else {
@@ -243,15 +271,19 @@ fn cause(rejected: &[(EndpointIx, Reason)]) -> Cause {
 const fn is_scarcity(reason: Reason) -> bool {
     match reason {
         Reason::Quota { .. } | Reason::LargerThanLimit { .. } | Reason::Blocked { .. } => true,
-        Reason::Incapable | Reason::TooLong | Reason::Open { .. } | Reason::Probing | Reason::Ramp | Reason::Stale => {
-            false
-        }
+        Reason::Incapable
+        | Reason::TooLong
+        | Reason::TooDear
+        | Reason::Open { .. }
+        | Reason::Probing
+        | Reason::Ramp
+        | Reason::Stale => false,
     }
 }
 
 fn retry_at(reason: Reason, now: Timestamp) -> Option<Timestamp> {
     match reason {
-        Reason::Incapable | Reason::TooLong => None,
+        Reason::Incapable | Reason::TooLong | Reason::TooDear => None,
         Reason::Quota { until }
         | Reason::LargerThanLimit { until }
         | Reason::Blocked { until }

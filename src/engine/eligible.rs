@@ -7,8 +7,8 @@ use super::breaker::Gate;
 use super::features::{Mode, Request};
 use super::plan::{Admission, Candidate, Reason};
 use super::quota::Fit;
-use super::score::Forecast;
-use crate::units::{Timestamp, Tokens};
+use super::score::{Forecast, Pool};
+use crate::units::{Dollars, Timestamp, Tokens};
 
 /// Below this many effective samples an endpoint that was known is stale.
 pub(super) const STALE_WEIGHT: f64 = 1.0;
@@ -78,8 +78,17 @@ pub(super) fn is_reachable(candidate: &Candidate<'_>, now: Timestamp) -> bool {
 }
 
 /// Whether it may be tried now, given that it can.
-pub(super) fn eligibility(candidate: &Candidate<'_>, forecast: &Forecast, fastest: f64, now: Timestamp) -> Eligibility {
+pub(super) fn eligibility(
+    candidate: &Candidate<'_>,
+    forecast: &Forecast,
+    pool: &Pool,
+    max_cost: Option<Dollars>,
+    now: Timestamp,
+) -> Eligibility {
     let health = &candidate.health;
+    if max_cost.is_some_and(|most| candidate.price.is_none() || forecast.terms.usd > most) {
+        return Eligibility::No(Reason::TooDear);
+    }
     if now < health.blocked_until {
         return Eligibility::No(Reason::Blocked { until: health.blocked_until });
     }
@@ -95,7 +104,7 @@ pub(super) fn eligibility(candidate: &Candidate<'_>, forecast: &Forecast, fastes
         Gate::Probing => Eligibility::No(Reason::Probing),
         Gate::HalfOpen => Eligibility::Yes(Admission::Probe),
         Gate::Ramp(0) => Eligibility::Reluctantly(Reason::Ramp),
-        Gate::Closed | Gate::Ramp(_) if is_slow_and_stale(candidate, fastest) => {
+        Gate::Closed | Gate::Ramp(_) if is_slow_and_stale(candidate, pool.first_token()) => {
             Eligibility::Reluctantly(Reason::Stale)
         }
         Gate::Closed | Gate::Ramp(_) => Eligibility::Yes(Admission::Normal),

@@ -122,6 +122,8 @@ impl Capabilities {
 /// What a good answer is worth: the policy's `[objective]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Objective {
+    /// Whoever is expected to cost more is not asked; `None` for no such bound.
+    pub max_cost: Option<Dollars>,
     /// The worth of one second of a user's waiting.
     pub value_of_second: Dollars,
     /// A stream's first token after this is late …

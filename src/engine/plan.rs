@@ -10,7 +10,6 @@ use super::route::RouteReading;
 use super::score::Terms;
 use super::shadow::Toll;
 use super::token_rates::PromptEstimate;
-use super::trial::Offer;
 use crate::ids::EndpointIx;
 use crate::units::{Dollars, Timestamp, Tokens, seconds};
 
@@ -94,8 +93,10 @@ impl Free {
 /// Whom to try, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// Those that may be tried: by tier, then by score.
+    /// The first of those that may be tried: by tier, then by score.
     pub entries: Vec<Entry>,
+    /// The score of each that may be tried.
+    pub scores: Vec<(EndpointIx, Dollars)>,
     /// Those that may not, and why.
     pub rejected: Vec<(EndpointIx, Reason)>,
     /// When it is worth asking again, if nobody may be tried.
@@ -129,10 +130,6 @@ pub struct Entry {
     pub exploration: Dollars,
     /// Whether its price is known. Without one its score lacks the bill, and it comes last in its tier.
     pub is_priced: bool,
-    /// What part of the score may be chance.
-    pub noise: Dollars,
-    /// What to try it with, if it is time to.
-    pub(super) trial: Option<Offer>,
 }
 
 impl Entry {
@@ -175,6 +172,8 @@ pub enum Cause {
     NoneCapable,
     /// The request is too long for all who could.
     ContextExceeded,
+    /// It would cost more than it may at all who could.
+    TooDear,
     /// All who could have used up what they may.
     Quota,
     /// All who could are failing.
@@ -188,6 +187,8 @@ pub enum Reason {
     Incapable,
     /// The request is longer than it reads or writes.
     TooLong,
+    /// It is expected to cost more than it may, or nobody knows what.
+    TooDear,
     /// Its quota does not cover the request until then.
     Quota {
         /// When it will.

@@ -196,11 +196,7 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
         if failures.is_empty() {
             snapshot.inlet.arrives(&view, &call.request, now);
         }
-        let mut plan = decide(&view, &call.request, now, &mut *exchange.worker.rng.lock());
-        if let Some(most) = call.overrides.max_cost {
-            plan.entries.retain(|entry| entry.is_priced && entry.terms.usd.0 <= most.0);
-        }
-        plan
+        decide(&view, &call.request, now, &mut *exchange.worker.rng.lock())
     };
     let mut plan = match failures.tried_or_barred(&snapshot.model) {
         Some(excluded) => decide_without(&excluded),
@@ -209,8 +205,8 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
     if plan.entries.is_empty() {
         plan = decide_without(failures.tried());
     }
-    for entry in &plan.entries {
-        snapshot.seats[entry.endpoint].cell.scored(entry.score);
+    for (endpoint, score) in &plan.scores {
+        snapshot.seats[*endpoint].cell.scored(*score);
     }
     plan
 }
@@ -224,7 +220,8 @@ fn is_permitted(snapshot: &Snapshot, wishes: &Overrides, endpoint: EndpointIx) -
 /// What a good answer is worth to this client.
 fn wished(snapshot: &Snapshot, call: &Call) -> Objective {
     let usual = snapshot.model.routes[call.route].objective;
-    Objective { value_of_second: call.overrides.value_of_second.unwrap_or(usual.value_of_second), ..usual }
+    let Overrides { value_of_second, max_cost, .. } = call.overrides;
+    Objective { value_of_second: value_of_second.unwrap_or(usual.value_of_second), max_cost, ..usual }
 }
 
 fn letter<'a>(exchange: &Exchange, call: &'a Call, endpoint: EndpointIx, inject: InjectUsage) -> Letter<'a> {
@@ -243,10 +240,6 @@ fn letter<'a>(exchange: &Exchange, call: &'a Call, endpoint: EndpointIx, inject:
 
 fn nothing_eligible(plan: &Plan, call: &Call) -> Refusal {
     let wait = wait(plan);
-    if let Some(most) = call.overrides.max_cost.filter(|_| plan.cause.is_none()) {
-        let reason = format!("no endpoint that is free now is expected to answer for {} dollars at most", most.0);
-        return Refusal::Incapable { reason };
-    }
     match plan.cause {
         Some(Cause::ContextExceeded) => Refusal::ContextExceeded {
             reason: format!("about {} prompt tokens fit no endpoint of this route", call.request.prompt),
@@ -256,6 +249,10 @@ fn nothing_eligible(plan: &Plan, call: &Call) -> Refusal {
             Refusal::Incapable {
                 reason: format!("no endpoint of this route can do what is asked for: {}", needs.join(", ")),
             }
+        }
+        Some(Cause::TooDear) => {
+            let most = call.overrides.max_cost.unwrap_or_default().0;
+            Refusal::Incapable { reason: format!("no endpoint is expected to answer for {most} dollars at most") }
         }
         Some(Cause::Quota) => Refusal::RateLimited { wait },
         None if !plan.entries.is_empty() => {

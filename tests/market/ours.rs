@@ -115,6 +115,7 @@ impl Ours {
             })
             .collect();
         let objective = Objective {
+            max_cost: None,
             value_of_second: Dollars(world.worth.second),
             target_first_token: Duration::from_secs_f64(world.worth.target),
             target_answer: None,

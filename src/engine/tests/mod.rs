@@ -26,6 +26,7 @@ pub(super) fn at(seconds: f64) -> Timestamp {
 
 pub(super) fn objective() -> Objective {
     Objective {
+        max_cost: None,
         value_of_second: Dollars(0.0005),
         target_first_token: Duration::from_secs(2),
         target_answer: None,

@@ -29,6 +29,7 @@ impl Base {
     /// `[objective]` and `[defaults]` over what is usual.
     pub(super) fn new(policy: &Policy, exchange: &Exchange, context: &Context<'_>) -> Self {
         let usual = Objective {
+            max_cost: None,
             value_of_second: Dollars(0.0002),
             target_first_token: Duration::from_secs(2),
             target_answer: None,
@@ -143,6 +144,7 @@ fn objective(base: &Objective, own: &RawObjective, exchange: &Exchange, context:
         amount.as_ref().and_then(|amount| exchange.worth(amount, context)).unwrap_or(base)
     };
     Objective {
+        max_cost: base.max_cost,
         value_of_second: worth(&own.value_of_second, base.value_of_second),
         target_first_token: own.target_first_token.unwrap_or(base.target_first_token),
         target_answer: own.target_answer.or(base.target_answer),
