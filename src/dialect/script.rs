@@ -8,9 +8,11 @@ use crate::engine::{Content, ContentKind};
 use crate::units::len_to_f64;
 
 /// What is looked at at a time. A text may be prose in one place and a program in another.
-const BLOCK: usize = 1024;
+const BLOCK: usize = 512;
 /// Of a text of more blocks only as many are looked at, evenly spread.
 const MOST_BLOCKS: usize = 16;
+/// As many bytes can be counted in one, and fill vectors of any size.
+const PART: usize = 128;
 /// The share of signs and digits of which there is none beyond prose, and from which on all is code.
 const SIGNS: (f64, f64) = (0.03, 0.12);
 
@@ -99,7 +101,7 @@ impl Tally {
         let mut escapes = 0_usize;
         let mut tally = Self::default();
         // In parts, so that the counters stay in bytes and the compiler can use vectors.
-        for part in block.chunks(255) {
+        for part in block.chunks(PART) {
             let (mut ascii, mut signs, mut cjk, mut escaped) = (0_u8, 0_u8, 0_u8, 0_u8);
             for &byte in part {
                 ascii += u8::from(byte < 0x80);
@@ -114,15 +116,20 @@ impl Tally {
         }
         tally.wide = block.len() - tally.ascii;
         if escapes > 0 {
-            tally.resolve_escapes(block);
+            tally.resolve_escapes(block, escapes);
         }
         tally
     }
 
-    /// Replaces escapes by what they stand for.
-    fn resolve_escapes(&mut self, block: &[u8]) {
+    /// Replaces escapes, of which there are about so `many`, by what they stand for.
+    fn resolve_escapes(&mut self, block: &[u8], many: usize) {
+        // A search by vectors takes longer to begin than to walk a few bytes.
+        let is_dense = many * 24 > block.len();
+        let find = |rest: &[u8]| {
+            if is_dense { rest.iter().position(|byte| *byte == b'\\') } else { memchr::memchr(b'\\', rest) }
+        };
         let mut rest = block;
-        while let Some(at) = memchr::memchr(b'\\', rest) {
+        while let Some(at) = find(rest) {
             let escape = rest.get(at + 1..).unwrap_or_default();
             let length = match escape {
                 [b'u', a, b, c, d, ..] => {
@@ -143,22 +150,22 @@ impl Tally {
 
     /// Takes `\uXXXX` for its character. Half a surrogate pair stands for two of its four bytes.
     fn resolve(&mut self, digits: [u8; 4]) {
-        self.ascii = self.ascii.saturating_sub(6);
-        self.signs = self.signs.saturating_sub(digits.iter().filter(|digit| is_sign(**digit)).count());
-        let [a, b, c, _] = digits;
-        match (a, b) {
-            (b'0', b'0') if c < b'8' => {
-                self.ascii += 1;
-                self.signs += 1;
-            }
-            (b'0', b'0'..=b'7') | (b'd' | b'D', b'8'..) => self.wide += 2,
-            (b'0'..=b'2' | b'e' | b'E', _) => self.wide += 3,
-            _ => {
-                self.cjk += 1;
-                self.wide += 3;
-            }
-        }
+        let figures: usize = digits.iter().map(|digit| usize::from(is_sign(*digit))).sum();
+        let unit = digits.iter().fold(0_u16, |unit, digit| unit << 4 | hexadecimal(*digit));
+        let is_ascii = unit < 0x80;
+        let is_half = unit & 0xF800 == 0xD800;
+        let is_cjk = unit >= 0x3000 && !is_half && unit & 0xF000 != 0xE000;
+        let bytes = 3 - usize::from(unit < 0x800 || is_half);
+        self.ascii = (self.ascii + usize::from(is_ascii)).saturating_sub(6);
+        self.signs = (self.signs + usize::from(is_ascii)).saturating_sub(figures);
+        self.cjk += usize::from(is_cjk);
+        self.wide += bytes * usize::from(!is_ascii);
     }
+}
+
+/// The value of a hexadecimal digit.
+fn hexadecimal(digit: u8) -> u16 {
+    u16::from((digit & 0xF) + 9 * (digit >> 6 & 1))
 }
 
 /// Digits, and signs that programs have many of: `#$%&()*+/;<=>_` and a backtick. Not those that JSON itself is made of,

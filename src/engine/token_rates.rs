@@ -86,7 +86,9 @@ impl TokenRates {
         let usual = usual(content);
         let expected = dot(&usual, &self.factors) + content.counted();
         let square = dot(&usual, &usual);
-        let variance = dot(&self.covariance.map(|row| dot(&row, &usual)), &usual);
+        // Most prompts are made of two or three kinds: the rows of the others need not be read.
+        let rows = self.covariance.iter().zip(&usual).filter(|(_, tokens)| **tokens > 0.0);
+        let variance: f64 = rows.map(|(row, tokens)| dot(row, &usual) * tokens).sum();
         PromptEstimate { expected, doubt: if square > 0.0 { (variance / square).clamp(0.0, 1.0) } else { 0.0 } }
     }
 
