@@ -1,4 +1,4 @@
-//! What one decision costs: 50 candidates in three tiers, as a large cluster would have them.
+//! What one decision costs: 50 candidates in three tiers, as a large cluster would have them, or all in one.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -80,16 +80,18 @@ fn decisions(c: &mut Criterion) {
         })
         .collect();
     let retry = RetryPolicy { attempts: 3, budget: Share(0.2), floor_per_second: 1.0 };
-    let view = View {
-        objective: &objective,
-        route: RouteState::new(&retry).read(LengthClass::default(), now()),
-        candidates: &candidates,
-        answer_timeout: Duration::from_secs(30),
-    };
+    let route = RouteState::new(&retry).read(LengthClass::default(), now());
+    let flat: Vec<_> = candidates.iter().map(|candidate| Candidate { tier: 0, ..*candidate }).collect();
+    // The same price for all, so that nobody can be left out for a bill that is too high.
+    let equal: Vec<_> = flat.iter().map(|candidate| Candidate { price: prices.first(), ..*candidate }).collect();
+    let view = |candidates| View { objective: &objective, route, candidates, answer_timeout: Duration::from_secs(30) };
     let mut rng = StdRng::seed_from_u64(1);
-    c.bench_function("decide among 50 in 3 tiers", |b| {
-        b.iter(|| decide(black_box(&view), black_box(&request), now(), &mut rng));
-    });
+    for (name, candidates) in [("in 3 tiers", &candidates), ("in one tier", &flat), ("at one price", &equal)] {
+        let view = view(candidates);
+        c.bench_function(&format!("decide among 50 {name}"), |b| {
+            b.iter(|| decide(black_box(&view), black_box(&request), now(), &mut rng));
+        });
+    }
     let health = state(3);
     c.bench_function("read one endpoint", |b| {
         b.iter(|| (black_box(&health).read(now()), black_box(&ledger).read(request.prompt, now())));

@@ -10,7 +10,7 @@ use rand::RngExt as _;
 use super::eligible::{Eligibility, Lengths, eligibility, fits, is_capable, is_stale};
 use super::features::{Mode, Objective, Request};
 use super::plan::{Candidate, Cause, Entry, Plan, Reason, View};
-use super::score::{Forecast, Pool};
+use super::score::{Forecast, Outline, Pool};
 use super::trial::Offer;
 use crate::ids::EndpointIx;
 use crate::units::{Dollars, Timestamp, Tokens, len_to_u64};
@@ -32,22 +32,8 @@ const PROBE_ANSWER: Duration = Duration::from_secs(1);
 
 /// Whom to try for `request`, and in which order.
 pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl rand::Rng) -> Plan {
-    let pool = Pool::of(view, request);
-    let lengths = lengths(view, request);
-    let mut options = Vec::with_capacity(view.candidates.len());
     let mut plan = Plan::default();
-    for candidate in view.candidates {
-        let index = options.len();
-        if !is_capable(candidate, request) {
-            plan.rejected.push((candidate.endpoint, Reason::Incapable));
-        } else if !fits(candidate, request, lengths) {
-            plan.rejected.push((candidate.endpoint, Reason::TooLong));
-        } else {
-            let forecast = Forecast::of(candidate, view, request, &pool);
-            let eligibility = eligibility(candidate, &forecast, &pool, view.objective.max_cost, now);
-            options.push(Choice::new(candidate, index, forecast, eligibility));
-        }
-    }
+    let options = options(view, request, now, &mut plan.rejected);
     let mut admitted = admit(&options, &mut plan.rejected);
     if admitted.is_empty() {
         plan.cause = Some(cause(&plan.rejected));
@@ -80,6 +66,79 @@ struct Setting<'a> {
     usual: Option<Dollars>,
     /// The policy's longest wait, in seconds.
     most: f64,
+}
+
+/// Looks at the candidates tier by tier, and no further than for the list: at no lower tier once the list is full, and
+/// at nobody whose bill and time alone are more than the whole score of the last on it. One that is due for a trial is looked at
+/// whatever it costs.
+fn options<'a>(
+    view: &'a View<'a>,
+    request: &Request,
+    now: Timestamp,
+    rejected: &mut Vec<(EndpointIx, Reason)>,
+) -> Vec<Choice<'a>> {
+    let pool = Pool::of(view, request);
+    let lengths = lengths(view, request);
+    let mut options = Vec::with_capacity(view.candidates.len());
+    let mut list = Shortlist { spread: view.objective.spread.0, ..Shortlist::default() };
+    let mut tier = view.candidates.iter().map(|candidate| candidate.tier).min();
+    while let Some(current) = tier.filter(|_| list.bound().is_none()) {
+        for candidate in view.candidates.iter().filter(|candidate| candidate.tier == current) {
+            if !is_capable(candidate, request) {
+                rejected.push((candidate.endpoint, Reason::Incapable));
+                continue;
+            }
+            if !fits(candidate, request, lengths) {
+                rejected.push((candidate.endpoint, Reason::TooLong));
+                continue;
+            }
+            let outline = Outline::of(candidate, view, request, &pool);
+            let is_beyond = list.bound().is_some_and(|bound| outline.least().0 > bound);
+            if is_beyond && candidate.price.is_some() && candidate.health.trial.is_none() {
+                continue;
+            }
+            let forecast = Forecast::with(outline, candidate, view, request, &pool);
+            let eligibility = eligibility(candidate, &forecast, &pool, view.objective.max_cost, now);
+            let choice = Choice::new(candidate, options.len(), forecast, eligibility);
+            if matches!(eligibility, Eligibility::Yes(_)) && candidate.price.is_some() {
+                list.add(choice.score.0);
+            }
+            options.push(choice);
+        }
+        tier = view.candidates.iter().map(|candidate| candidate.tier).filter(|next| *next > current).min();
+    }
+    options
+}
+
+/// The best scores so far of those that may be tried.
+#[derive(Default)]
+struct Shortlist {
+    scores: [f64; LISTED],
+    count: usize,
+    spread: f64,
+}
+
+impl Shortlist {
+    /// Sorted by insertion: the list is short, and most scores are no better than its last.
+    fn add(&mut self, score: f64) {
+        if self.count < LISTED {
+            self.count += 1;
+        } else if self.scores.last().is_some_and(|worst| score >= *worst) {
+            return;
+        }
+        let mut carried = score;
+        for (position, known) in self.scores.iter_mut().take(self.count).enumerate() {
+            if position + 1 == self.count || carried < *known {
+                std::mem::swap(&mut carried, known);
+            }
+        }
+    }
+
+    /// Once it is full: whoever is worse than the worst of them, and out of reach of the best, is not looked at.
+    fn bound(&self) -> Option<f64> {
+        let (Some(best), Some(worst)) = (self.scores.first(), self.scores.last()) else { return None };
+        (self.count == LISTED).then(|| worst.max(best * (1.0 + self.spread)))
+    }
 }
 
 struct Choice<'a> {

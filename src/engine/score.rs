@@ -152,13 +152,31 @@ impl Pool {
     }
 }
 
-impl Forecast {
+/// The part of a forecast that is cheap to make: bill and time, without what may go wrong and what comes later.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outline {
+    /// Bill, time, shadow and handicap; the rest is nought.
+    terms: Terms,
+    /// The bill without any allowance.
+    list: Dollars,
+    /// Tokens of the prompt and of the answer.
+    prompt: f64,
+    output: f64,
+    /// Seconds to the first token, and per token of the answer.
+    first_token: f64,
+    pace: f64,
+    /// By how much others wait longer for it.
+    crowding: f64,
+}
+
+impl Outline {
     pub(super) fn of(candidate: &Candidate<'_>, view: &View<'_>, request: &Request, pool: &Pool) -> Self {
         let latency = &candidate.health.latency;
         let in_flight = f64::from(candidate.health.in_flight);
         let output = expected_output(candidate, view, request);
         let prompt = pool.prompt(candidate);
         let cached = candidate.cache_hit * candidate.warm.as_f64().min(prompt);
+        let list = bill(candidate, prompt, cached, output, request.thinking);
         let first_token = first_token(latency, in_flight, prompt - cached, pool);
         let level = pool.pace.shrink(latency.pace_weight, latency.pace, latency.pace_prior_share);
         let shift = latency.pace_per_in_flight * (in_flight - latency.pace_in_flight);
@@ -168,12 +186,6 @@ impl Forecast {
         let slower = latency.per_in_flight + output * latency.pace_per_in_flight;
         let load = (latency.rate * slower).min(MAX_LOAD);
         let crowding = if load > 0.0 { 1.0 / (1.0 - load) } else { 1.0 };
-        let objective = view.objective;
-        let whole = first_token + output * pace;
-        let mean = if request.mode == Mode::Stream { first_token } else { whole };
-        let log_spread = if latency.weight > 0.0 { latency.log_spread } else { pool.log_spread.newcomer };
-        let target = Target::new(pool.target, mean, log_spread);
-        let list = bill(candidate, prompt, cached, output, request.thinking);
         let (usd, worth) = match candidate.free {
             // What is free here may be worth more elsewhere or later; at most what is paid without it.
             Some(free) if free.covers(prompt + output, list) => {
@@ -181,19 +193,49 @@ impl Forecast {
             }
             Some(_) | None => (list, Dollars(0.0)),
         };
-        let late = target.late();
         let terms = Terms {
             usd,
-            latency: objective.value_of_second * (whole * crowding),
-            late: objective.late_cost * (late * crowding.min(MAX_LATE_TOLL)),
-            risk: risk(candidate, objective, (prompt, request.thinking), &target, late),
-            future: future(candidate, view, prompt),
+            latency: view.objective.value_of_second * ((first_token + output * pace) * crowding),
             shadow: worth + candidate.toll.of(prompt, output, list),
             handicap: match candidate.handicap {
                 Handicap::None => Dollars::default(),
                 Handicap::Share(share) => list * share.0,
                 Handicap::Amount(amount) => amount.as_dollars(),
             },
+            ..Terms::default()
+        };
+        Self { terms, list, prompt, output, first_token, pace, crowding }
+    }
+
+    /// The least that the score can be: no term is negative.
+    pub(super) fn least(&self) -> Dollars {
+        self.terms.usd + self.terms.latency + self.terms.shadow + self.terms.handicap
+    }
+}
+
+impl Forecast {
+    pub(super) fn of(candidate: &Candidate<'_>, view: &View<'_>, request: &Request, pool: &Pool) -> Self {
+        Self::with(Outline::of(candidate, view, request, pool), candidate, view, request, pool)
+    }
+
+    pub(super) fn with(
+        outline: Outline,
+        candidate: &Candidate<'_>,
+        view: &View<'_>,
+        request: &Request,
+        pool: &Pool,
+    ) -> Self {
+        let Outline { terms, list, prompt, output, first_token, pace, crowding } = outline;
+        let (latency, objective) = (&candidate.health.latency, view.objective);
+        let mean = if request.mode == Mode::Stream { first_token } else { first_token + output * pace };
+        let log_spread = if latency.weight > 0.0 { latency.log_spread } else { pool.log_spread.newcomer };
+        let target = Target::new(pool.target, mean, log_spread);
+        let late = target.late();
+        let terms = Terms {
+            late: objective.late_cost * (late * crowding.min(MAX_LATE_TOLL)),
+            risk: risk(candidate, objective, (prompt, request.thinking), &target, late),
+            future: future(candidate, view, prompt),
+            ..terms
         };
         Self { terms, list, first_token, pace, output }
     }

@@ -163,6 +163,17 @@ fn a_slow_endpoint_that_is_nearly_forgotten_is_tried_by_two_at_a_time() {
 }
 
 #[test]
+fn whose_bill_and_time_are_beyond_the_list_is_not_looked_at_nor_is_a_lower_tier() {
+    let dear = |times: f64| Bench::new(known(0.3, 10, NOW), price(times, 2.0 * times));
+    let mut benches: Vec<_> = (0..20).map(|position| dear(if position < 10 { 1.0 } else { 1_000.0 })).collect();
+    benches.push(Bench { tier: 1, ..dear(0.1) });
+    let plan = plan(&benches, &objective(), &request(500), 1, NOW);
+    let looked_at: Vec<_> = plan.scores.iter().map(|(endpoint, _)| endpoint.offset()).collect();
+    assert_eq!(looked_at, (0..10).collect::<Vec<_>>());
+    assert_eq!(plan.entries.len(), 8);
+}
+
+#[test]
 fn an_unknown_price_is_not_free() {
     let mut benches = cheap_and_dear();
     benches[0].price = None;

@@ -109,6 +109,19 @@ proptest! {
     }
 
     #[test]
+    fn whoever_is_not_looked_at_would_not_be_on_the_list(draws in prop::collection::vec(draw(), 0..40)) {
+        let benches: Vec<_> = draws.iter().map(bench).collect();
+        let plan = |spread| {
+            let objective = Objective { spread: Share(spread), ..objective() };
+            plan(&benches, &objective, &request(500), 1, NOW)
+        };
+        // So wide a spread that nobody is beyond it.
+        let (some, all) = (plan(0.01), plan(1e12));
+        prop_assert_eq!(some.entries.len(), all.entries.len());
+        prop_assert!(some.scores.iter().take(8).eq(all.scores.iter().take(8)));
+    }
+
+    #[test]
     fn another_alternative_does_not_reorder_the_others(benches in peers(), slower in 1.0..3.0_f64, input in 0.05..20.0_f64) {
         let before = order(&plan(&benches, &objective(), &request(500), 1, NOW));
         let mut more = benches.clone();
