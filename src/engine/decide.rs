@@ -216,6 +216,8 @@ impl<'a> Choice<'a> {
             terms,
             first_token,
             first_token_limit: self.limit(setting.most, setting.request),
+            log_spread: self.forecast.log_spread,
+            success: self.candidate.health.success_rate(),
             prompt: self.candidate.prompt.tokens(),
             expected_output: Tokens::from_estimate(output),
             admission: self.eligibility.admission(),

@@ -120,6 +120,10 @@ pub struct Entry {
     pub(super) first_token: f64,
     /// Seconds.
     pub(super) first_token_limit: f64,
+    /// The standard deviation of the first token's logarithm.
+    pub(super) log_spread: f64,
+    /// The chance of a first token.
+    pub(super) success: f64,
     /// How long its model will find the prompt.
     pub prompt: Tokens,
     /// The answer's expected length.

@@ -27,6 +27,7 @@ pub struct RouteState {
     lengths: Lengths,
     spent: f64,
     explored: f64,
+    hedged: f64,
     spent_at: Timestamp,
     follow_ups: Window,
     continued: Window,
@@ -56,6 +57,7 @@ impl RouteState {
             lengths: Lengths::default(),
             spent: 0.0,
             explored: 0.0,
+            hedged: 0.0,
             spent_at: Timestamp::START,
             follow_ups: Window::new(10, seconds(6.0)),
             continued: Window::new(10, seconds(6.0)),
@@ -116,7 +118,19 @@ impl RouteState {
         let share = fade(now.since(self.spent_at), SPENDING_MEMORY);
         self.spent = self.spent * share + usd.0;
         self.explored = self.explored * share + extra.0;
+        self.hedged *= share;
         self.spent_at = self.spent_at.max(now);
+    }
+
+    /// Asks for `extra` dollars for a second try, of which all together may cost this share of what is spent, and for one
+    /// more upstream call. Counts both if they are granted.
+    pub fn hedge(&mut self, extra: Dollars, most: Share, now: Timestamp) -> bool {
+        self.spent(Dollars(0.0), Dollars(0.0), now);
+        let granted = self.hedged + extra.0 <= most.0 * self.spent && self.withdraw(now);
+        if granted {
+            self.hedged += extra.0;
+        }
+        granted
     }
 }
 
@@ -164,6 +178,22 @@ mod tests {
             route.deposit(Timestamp::START);
         }
         assert!(!route.withdraw(Timestamp::START + Duration::from_secs(13)));
+    }
+
+    #[test]
+    fn second_tries_are_a_share_of_what_was_spent_and_of_the_retries() {
+        let now = Timestamp::START;
+        let mut broke = route(0.0, 0.0);
+        broke.spent(Dollars(100.0), Dollars(0.0), now);
+        assert!(!broke.hedge(Dollars(0.01), Share(0.02), now), "no retry is left");
+        let mut route = route(0.2, 1.0);
+        assert!(!route.hedge(Dollars(0.01), Share(0.02), now), "nothing was spent");
+        route.spent(Dollars(1.0), Dollars(0.0), now);
+        assert!(route.hedge(Dollars(0.01), Share(0.02), now) && route.hedge(Dollars(0.01), Share(0.02), now));
+        assert!(!route.hedge(Dollars(0.01), Share(0.02), now));
+        let later = now + Duration::from_hours(1);
+        route.spent(Dollars(1.0), Dollars(0.0), later);
+        assert!(route.hedge(Dollars(0.01), Share(0.02), later), "it is forgotten as spending is");
     }
 
     #[test]

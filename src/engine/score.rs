@@ -60,6 +60,8 @@ pub(super) struct Forecast {
     pub(super) list: Dollars,
     /// Seconds to the first token.
     pub(super) first_token: f64,
+    /// The standard deviation of their logarithm.
+    pub(super) log_spread: f64,
     /// Seconds per output token.
     pub(super) pace: f64,
     /// Tokens of the answer.
@@ -237,7 +239,7 @@ impl Forecast {
             future: future(candidate, view, prompt),
             ..terms
         };
-        Self { terms, list, first_token, pace, output }
+        Self { terms, list, first_token, log_spread, pace, output }
     }
 }
 
@@ -310,7 +312,7 @@ impl Target {
 
 /// The natural logarithm of a positive, normal number within 1e-5, at a third of the price: the exponent from its bits,
 /// and for the rest the series of the inverse hyperbolic tangent, which converges fast around 1.
-fn logarithm(x: f64) -> f64 {
+pub(super) fn logarithm(x: f64) -> f64 {
     const MANTISSA: u64 = (1 << 52) - 1;
     let bits = x.to_bits();
     let exponent = f64::from(u32::try_from(bits >> 52).unwrap_or(0)) - 1023.0;
@@ -324,7 +326,7 @@ fn logarithm(x: f64) -> f64 {
 
 /// The chance that a standard normal variable exceeds `z`, within 0.0003 and without an exponential (Abramowitz and
 /// Stegun, Handbook of Mathematical Functions, 7.1.27).
-fn normal_tail(z: f64) -> f64 {
+pub(super) fn normal_tail(z: f64) -> f64 {
     let x = z.abs() * std::f64::consts::FRAC_1_SQRT_2;
     let series = 1.0 + x * (0.278_393 + x * (0.230_389 + x * (0.000_972 + x * 0.078_108)));
     let tail = 0.5 / (series * series * series * series);
