@@ -21,7 +21,9 @@ use std::time::Duration;
 
 use faregate::engine::Usage;
 use faregate::ids::EndpointId;
-use faregate::observe::{AttemptResult, EndpointState, FeedResult, Metrics, Outcome, PriceKind, QuotaKind, Waste};
+use faregate::observe::{
+    AttemptResult, EndpointState, FeedResult, HedgeResult, Metrics, Outcome, PriceKind, QuotaKind, Waste,
+};
 use faregate::units::{Dollars, PicoUsd, PricePerMtok, Share, Tokens};
 use files::project;
 use selectors::{Selector, selectors};
@@ -44,6 +46,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("faregate_estimated_requests_total", "model upstream"),
     ("faregate_exchange_rate_usd", "currency"),
     ("faregate_failovers_total", "from reason"),
+    ("faregate_hedges_total", "result"),
     ("faregate_inflight_requests", ""),
     ("faregate_overhead_seconds", ""),
     ("faregate_price_age_seconds", "source"),
@@ -88,6 +91,7 @@ fn rendered() -> String {
     request.record_unpriced();
     request.record_estimated();
     metrics.reload_succeeded(2);
+    metrics.record_hedge(HedgeResult::Won);
     metrics.record_feed("litellm", FeedResult::Read);
     let fill = |gauges: &faregate::observe::Gauges| {
         gauges.set_state(&id, EndpointState::Closed);

@@ -125,6 +125,20 @@ label_sets! {
         Cut = "cut",
         /// The client left before its answer was complete.
         Cancelled = "cancelled",
+        /// Another try of the same request answered first.
+        Hedge = "hedge",
+    }
+
+    /// What came of thinking of a second try.
+    HedgeResult {
+        /// It answered first.
+        Won = "won",
+        /// The first try answered first.
+        Lost = "lost",
+        /// It failed.
+        Failed = "failed",
+        /// None was sent: it would not have been worth its money, or all the money for such tries is spent.
+        Refused = "refused",
     }
 }
 

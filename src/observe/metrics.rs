@@ -15,7 +15,7 @@ use prometheus::{
 };
 
 use super::handles::{EndpointMetrics, InFlight, RequestMetrics};
-use super::labels::{FeedResult, Waste};
+use super::labels::{FeedResult, HedgeResult, Waste};
 use crate::ids::EndpointId;
 use crate::runtime;
 
@@ -134,6 +134,8 @@ declare! {
             "Calls of upstreams by how they ended.";
         failovers: IntCounterVec "faregate_failovers_total" ["from", "reason"]
             "Times that a request went on from one endpoint to another.";
+        hedges: IntCounterVec "faregate_hedges_total" ["result"]
+            "Second tries beside a slow first one, by what came of them.";
         unpriced: IntCounterVec "faregate_unpriced_requests_total" ["upstream", "model"]
             "Answers whose cost is unknown, for want of a price.";
         estimated: IntCounterVec "faregate_estimated_requests_total" ["upstream", "model"]
@@ -268,6 +270,11 @@ impl Metrics {
     pub fn reload_failed(&self) {
         self.families.reloads.with(["failed"]).inc();
         self.families.last_reload_successful.with([]).set(0);
+    }
+
+    /// Counts a second try beside a slow first one.
+    pub fn record_hedge(&self, result: HedgeResult) {
+        self.families.hedges.with([result.label()]).inc();
     }
 
     /// Counts what came of asking a price feed.

@@ -13,6 +13,6 @@ mod record;
 
 pub use access_log::{AccessLog, AccessLogWriter};
 pub use handles::{EndpointMetrics, InFlight, RequestMetrics};
-pub use labels::{AttemptResult, EndpointState, FeedResult, Outcome, PriceKind, QuotaKind, Waste};
+pub use labels::{AttemptResult, EndpointState, FeedResult, HedgeResult, Outcome, PriceKind, QuotaKind, Waste};
 pub use metrics::{Gauges, Metrics, MetricsError};
 pub use record::{Clipped, LoggedUsage, Record};

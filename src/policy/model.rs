@@ -14,7 +14,7 @@ use secrecy::SecretString;
 pub use super::client_headers::{AllowedHeaders, ClientHeader};
 pub use super::feed::{Feed, FeedFormat, FeedUrl};
 pub use super::tariff::{Confidence, PriceOrigin};
-use crate::engine::{Capabilities, Handicap, Limits, Mode, Objective, Price, RetryPolicy, Unit};
+use crate::engine::{Capabilities, Handicap, HedgePolicy, Limits, Mode, Objective, Price, RetryPolicy, Unit};
 use crate::ids::{AllowanceIx, EndpointId, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx, UpstreamIx};
 use crate::units::{PricePerMtok, Tokens};
 
@@ -284,6 +284,8 @@ pub struct Route {
     pub retry: RetryPolicy,
     /// By what it knows conversations.
     pub affinity: Affinity,
+    /// Whether a second try may go out beside one that is slow.
+    pub hedge: Option<HedgePolicy>,
     /// The names and globs it serves, as written.
     pub models: Vec<String>,
 }

@@ -80,6 +80,11 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
+    /// A mistake in here, which no upstream is to blame for.
+    pub(super) fn of_ours() -> Self {
+        Self::new(Failure::Reset, "no call was under way")
+    }
+
     fn new(failure: Failure, detail: impl Into<String>) -> Self {
         Self { failure, retry_after: None, detail: detail.into(), deadline_passed: false }
     }

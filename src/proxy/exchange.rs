@@ -48,6 +48,8 @@ pub(super) struct Exchange {
     pub explanation: Option<String>,
     /// What failed before.
     pub failed: Vec<(EndpointIx, Failure)>,
+    /// Tries that were given up because another one of them answered.
+    outrun: usize,
     guard: Option<Guard>,
     settlement: Option<Settlement>,
     status: Option<u16>,
@@ -77,6 +79,7 @@ impl Exchange {
             tag: None,
             explanation: None,
             failed: Vec::new(),
+            outrun: 0,
             guard: None,
             settlement: None,
             status: None,
@@ -97,16 +100,19 @@ impl Exchange {
         self.guard = Some(guard);
     }
 
+    /// The call in flight, to be looked after elsewhere for a while.
+    pub(super) fn lend_call(&mut self) -> Option<Guard> {
+        self.guard.take()
+    }
+
+    /// Of two tries, the one that was slower has been given up.
+    pub(super) fn gave_up_one(&mut self) {
+        self.outrun += 1;
+    }
+
     /// The call in flight.
     pub(super) fn call(&mut self) -> Option<&mut Guard> {
         self.guard.as_mut()
-    }
-
-    /// The head of the reply to the call in flight is there.
-    pub(super) fn hear(&self, headers: &HeaderMap) {
-        if let Some(guard) = &self.guard {
-            guard.hear(headers);
-        }
     }
 
     /// The call in flight has ended.
@@ -188,8 +194,9 @@ impl Exchange {
 
     /// Calls of upstreams so far.
     pub(super) fn attempts(&self) -> u32 {
-        let calls =
-            self.failed.len() + usize::from(self.endpoint.is_some_and(|endpoint| self.last_failed() != Some(endpoint)));
+        let calls = self.outrun
+            + self.failed.len()
+            + usize::from(self.endpoint.is_some_and(|endpoint| self.last_failed() != Some(endpoint)));
         u32::try_from(calls).unwrap_or(u32::MAX)
     }
 

@@ -11,11 +11,12 @@ use http::{HeaderMap, HeaderValue, Response, response};
 use memchr::memmem;
 use tokio::time::Instant;
 
-use super::attempt::{Letter, Limits, Verdict, attempt};
+use super::attempt::{Letter, Limits, Trouble, Verdict, attempt};
 use super::exchange::Exchange;
 use super::failures::Failures;
 use super::guard::{End, Guard};
 use super::headers;
+use super::hedge::race;
 use super::large::PlainRelay;
 use super::outgoing::Payload;
 use super::overrides::{Explain, Overrides};
@@ -24,9 +25,9 @@ use super::relay::{ReplyBody, StreamRelay};
 use super::reply::{Refusal, X_SHOULD_RETRY};
 use super::stream::UsageChunk;
 use super::watchdog::Watched;
-use super::worker::Held;
+use super::worker::{Held, Worker};
 use crate::dialect::{InjectUsage, Kind, SplicePoints, splice};
-use crate::engine::{Cause, Entry, Objective, Plan, Request, decide};
+use crate::engine::{Cause, Entry, Mode, Objective, Plan, Request, decide};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::Outcome;
 use crate::runtime;
@@ -80,9 +81,14 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
         };
         let answer = failures.patience(&exchange, &call, &entry);
         let limits = Limits { timeouts: route.timeouts, answer, deadline };
-        match ask(&mut exchange, &call, entry.endpoint, limits, &mut held).await {
+        let (endpoint, verdict) = match route.hedge.filter(|_| call.request.mode == Mode::Stream) {
+            // Two calls' worth of state, which requests without such a policy do not carry.
+            Some(policy) => Box::pin(race(&mut exchange, &call, &mut failures, entry, limits, policy)).await,
+            None => (entry.endpoint, alone(&mut exchange, &call, limits, &mut held).await),
+        };
+        match verdict {
             Verdict::Failed(trouble) => {
-                failures.note(&mut exchange, entry.endpoint, trouble);
+                failures.note(&mut exchange, endpoint, trouble);
                 if failures.is_final(route) {
                     let refusal = failures.refusal(&snapshot.model);
                     return refuse(exchange, &refusal);
@@ -99,25 +105,40 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
     }
 }
 
-/// One try.
-async fn ask(exchange: &mut Exchange, call: &Call, endpoint: EndpointIx, limits: Limits, held: &mut Held) -> Verdict {
+/// One try, by the call in flight.
+async fn alone(exchange: &mut Exchange, call: &Call, limits: Limits, held: &mut Held) -> Verdict {
     let begun = runtime::now();
-    let target = Arc::clone(&exchange.snapshot.seats[endpoint].target);
+    let (worker, snapshot) = (Arc::clone(&exchange.worker), Arc::clone(&exchange.snapshot));
+    let Some(guard) = exchange.call() else { return Verdict::Failed(Trouble::of_ours()) };
+    let verdict = ask(&worker, &snapshot, call, guard, limits, held).await;
+    exchange.waited(runtime::now().since(begun));
+    verdict
+}
+
+/// Sends and reads on to the commit point.
+pub(super) async fn ask(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    call: &Call,
+    guard: &Guard,
+    limits: Limits,
+    held: &mut Held,
+) -> Verdict {
+    let endpoint = guard.endpoint();
+    let target = Arc::clone(&snapshot.seats[endpoint].target);
     let inject = if target.takes_usage() { call.inject_usage } else { InjectUsage::No };
-    let pool = Arc::clone(&exchange.worker.pool);
-    let first = letter(exchange, call, endpoint, inject);
-    let mut verdict = attempt(&pool, &target, first, limits, held, &mut |headers| exchange.hear(headers)).await;
+    let first = letter(snapshot, call, endpoint, inject);
+    let mut verdict = attempt(&worker.pool, &target, first, limits, held, &mut |headers| guard.hear(headers)).await;
     if let Verdict::Refused(_, body) = &verdict
         && inject == InjectUsage::Yes
         && memmem::find(body, b"stream_options").is_some()
     {
         // The client has not asked for it, so it is not the client's fault.
-        tracing::info!(endpoint = %exchange.snapshot.model.endpoints[endpoint].id, "does not take stream_options: usage is estimated from now on");
+        tracing::info!(endpoint = %snapshot.model.endpoints[endpoint].id, "does not take stream_options: usage is estimated from now on");
         target.spare_usage();
-        let again = letter(exchange, call, endpoint, InjectUsage::No);
-        verdict = attempt(&pool, &target, again, limits, held, &mut |headers| exchange.hear(headers)).await;
+        let again = letter(snapshot, call, endpoint, InjectUsage::No);
+        verdict = attempt(&worker.pool, &target, again, limits, held, &mut |headers| guard.hear(headers)).await;
     }
-    exchange.waited(runtime::now().since(begun));
     verdict
 }
 
@@ -212,20 +233,20 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
 }
 
 /// Whether the client's wishes let an endpoint answer.
-fn is_permitted(snapshot: &Snapshot, wishes: &Overrides, endpoint: EndpointIx) -> bool {
+pub(super) fn is_permitted(snapshot: &Snapshot, wishes: &Overrides, endpoint: EndpointIx) -> bool {
     let endpoint = &snapshot.model.endpoints[endpoint];
     wishes.permits(&snapshot.model.upstreams[endpoint.upstream].name, endpoint.id.as_str())
 }
 
 /// What a good answer is worth to this client.
-fn wished(snapshot: &Snapshot, call: &Call) -> Objective {
+pub(super) fn wished(snapshot: &Snapshot, call: &Call) -> Objective {
     let usual = snapshot.model.routes[call.route].objective;
     let Overrides { value_of_second, max_cost, .. } = call.overrides;
     Objective { value_of_second: value_of_second.unwrap_or(usual.value_of_second), max_cost, ..usual }
 }
 
-fn letter<'a>(exchange: &Exchange, call: &'a Call, endpoint: EndpointIx, inject: InjectUsage) -> Letter<'a> {
-    let model = &exchange.snapshot.model.endpoints[endpoint].model;
+fn letter<'a>(snapshot: &Snapshot, call: &'a Call, endpoint: EndpointIx, inject: InjectUsage) -> Letter<'a> {
+    let model = &snapshot.model.endpoints[endpoint].model;
     Letter {
         kind: call.kind,
         headers: &call.headers,

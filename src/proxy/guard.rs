@@ -4,6 +4,7 @@
 //! vanishes at an await. Whoever knows a better ending says so with [`Guard::end`] before letting go.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -35,6 +36,8 @@ pub(super) enum End {
     Cut,
     /// Nobody waits for the answer any more.
     Abandoned,
+    /// Another try of the same request answered first.
+    Outrun,
 }
 
 /// Where token counts come from.
@@ -82,6 +85,18 @@ pub(super) struct Guard {
     /// What an allowance pays of it.
     grant: Option<Grant>,
     tickets: Option<Tickets>,
+    outrun: Arc<AtomicBool>,
+}
+
+/// Tells a call in flight that another try of its request has answered.
+#[derive(Clone, Debug)]
+pub(super) struct Outrun(Arc<AtomicBool>);
+
+impl Outrun {
+    /// Its guard ends so when it is dropped.
+    pub(super) fn tell(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Guard {
@@ -116,7 +131,13 @@ impl Guard {
             output_estimate: Tokens::ZERO,
             grant: grant(snapshot, entry, thinking),
             tickets: Some(tickets),
+            outrun: Arc::default(),
         })
+    }
+
+    /// By which it can be told that another try has answered.
+    pub(super) fn outrun(&self) -> Outrun {
+        Outrun(Arc::clone(&self.outrun))
     }
 
     /// The endpoint that is called.
@@ -198,7 +219,7 @@ impl Guard {
             End::Failed { failure: Failure::Unreachable, .. } => {
                 seat.quotas.give_back(tickets, now);
             }
-            End::Answered | End::Refused | End::Failed { .. } | End::Cut | End::Abandoned => {
+            End::Answered | End::Refused | End::Failed { .. } | End::Cut | End::Abandoned | End::Outrun => {
                 if matches!(end, End::Failed { failure: Failure::RateLimited, retry_after: None }) {
                     seat.quotas.refused(&tickets, now);
                 }
@@ -250,7 +271,7 @@ impl Guard {
             End::Refused => Event::Refused { mode: self.mode, after },
             End::Failed { failure, retry_after } => Event::Failed { mode: self.mode, failure, after, retry_after },
             End::Cut => Event::Cut { after },
-            End::Abandoned => Event::Abandoned { mode: self.mode, after, first_token: self.first_token },
+            End::Abandoned | End::Outrun => Event::Abandoned { mode: self.mode, after, first_token: self.first_token },
         }
     }
 
@@ -304,6 +325,7 @@ impl Guard {
             // A client that leaves in the middle of a stream has had what it wanted; before that, nothing.
             End::Abandoned if self.first_token.is_some() => None,
             End::Abandoned => Some(Waste::Cancelled),
+            End::Outrun => Some(Waste::Hedge),
         }
     }
 
@@ -329,7 +351,7 @@ fn promised(snapshot: &Snapshot, entry: &Entry, call: &Call, now: Timestamp) -> 
 /// Whether a provider may charge for it, were it only its fee for a request.
 const fn may_be_billed(end: End) -> bool {
     match end {
-        End::Answered | End::Cut | End::Abandoned => true,
+        End::Answered | End::Cut | End::Abandoned | End::Outrun => true,
         End::Failed { failure, .. } => failure.may_have_been_billed(),
         End::Refused => false,
     }
@@ -341,12 +363,12 @@ const fn result(end: End) -> AttemptResult {
         End::Refused => AttemptResult::Failed(Failure::BadRequest.label()),
         End::Failed { failure, .. } => AttemptResult::Failed(failure.label()),
         End::Cut => AttemptResult::Failed("cut"),
-        End::Abandoned => AttemptResult::Cancelled,
+        End::Abandoned | End::Outrun => AttemptResult::Cancelled,
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.settle(End::Abandoned);
+        self.settle(if self.outrun.load(Ordering::Relaxed) { End::Outrun } else { End::Abandoned });
     }
 }

@@ -12,6 +12,7 @@ mod failover;
 mod failures;
 mod guard;
 mod headers;
+mod hedge;
 mod large;
 pub mod listener;
 mod listing;

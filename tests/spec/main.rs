@@ -15,6 +15,7 @@ mod allowance;
 mod authority;
 mod bad_input;
 mod failover;
+mod hedging;
 mod passthrough;
 mod quota;
 mod reload;

@@ -119,6 +119,7 @@ fn imply(base: &Base, tables: &Tables, routes: &mut IdVec<RouteIx, Route>, names
             objective: base.objective,
             timeouts: base.timeouts,
             retry: base.retry,
+            hedge: None,
             affinity: Affinity::default(),
             models: vec![called.clone()],
         });

@@ -113,6 +113,7 @@ fn route(
         timeouts: over_timeouts(&base.timeouts, &raw.timeouts),
         retry: over_retry(&base.retry, &raw.retry),
         affinity: raw.affinity.clone().unwrap_or_default(),
+        hedge: raw.hedge,
         models: raw.models.iter().map(|name| name.value.clone()).collect(),
     }
 }

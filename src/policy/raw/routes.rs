@@ -1,10 +1,11 @@
 //! One of `[[routes]]`: names, and the cluster that serves them.
 
+use crate::engine::{HedgeAfter, HedgePolicy};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::Fields;
 use crate::policy::model::Affinity;
 use crate::policy::money::{Money, money};
-use crate::policy::quantity::percentage;
+use crate::policy::quantity::{QuantityError, duration, percentage};
 use crate::policy::read::{Node, not_supported_yet, texts, word};
 use crate::policy::source::At;
 use crate::units::Share;
@@ -23,6 +24,7 @@ pub(crate) struct Route {
     pub(crate) retry: Retry,
     pub(crate) require: Require,
     pub(crate) affinity: Option<Affinity>,
+    pub(crate) hedge: Option<HedgePolicy>,
 }
 
 /// One entry of a cluster.
@@ -45,7 +47,7 @@ pub(crate) enum Handicap {
 /// Reads a route.
 pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
     node.fields(|fields: &Fields<'_>| {
-        fields.later(&["match", "params", "hedge", "canary", "shadow", "over_budget", "failover_on", "hold"]);
+        fields.later(&["match", "params", "canary", "shadow", "over_budget", "failover_on", "hold"]);
         let name = fields.need("name", word);
         let models = fields.get("models", texts).unwrap_or_default();
         let cluster = fields.need("cluster", cluster);
@@ -55,6 +57,7 @@ pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
             retry: fields.get("retry", retry).unwrap_or_default(),
             require: fields.get("require", require).unwrap_or_default(),
             affinity: fields.get("affinity", affinity),
+            hedge: fields.get("hedge", hedge),
             name: name?,
             models,
             cluster: cluster?.value,
@@ -85,6 +88,24 @@ fn affinity(node: &Node<'_>) -> Option<Affinity> {
             }
         },
     }
+}
+
+/// Second tries are off unless both are said.
+fn hedge(node: &Node<'_>) -> Option<HedgePolicy> {
+    node.fields(|fields| {
+        let after = fields.need("after", |node| node.quantity(silence));
+        let max_extra_cost = fields.need("max_extra_cost", |node| node.quantity(percentage));
+        Some(HedgePolicy { after: after?.value, max_extra_cost: max_extra_cost?.value })
+    })?
+}
+
+/// `"p95"`, or a time.
+fn silence(text: &str) -> Result<HedgeAfter, QuantityError> {
+    let Some(percentile) = text.strip_prefix('p') else { return duration(text).map(HedgeAfter::Time) };
+    let expected = "a percentile such as \"p95\", or a time such as \"800ms\"";
+    let share = percentile.parse::<f64>().ok().filter(|share| (50.0..100.0).contains(share));
+    let share = share.ok_or_else(|| QuantityError::Malformed { expected, found: text.to_owned() })?;
+    Ok(HedgeAfter::Tail(1.0 - share / 100.0))
 }
 
 fn is_header_name(name: &str) -> bool {

@@ -178,3 +178,15 @@ fn a_wrong_key_raises_no_false_alarm_about_what_needs_it() {
     let messages = loaded.diagnostics.iter().map(|one| one.message.as_str()).collect::<Vec<_>>();
     assert_eq!(messages, ["a key must say where it comes from", "the variable `GONE` is not set"]);
 }
+
+#[test]
+fn a_hedge_needs_a_silence_and_a_bound_on_its_cost() {
+    let wrong = |hedge: &str| {
+        let route = format!("[[routes]]\nname = \"r\"\ncluster = [\"b/m1\"]\nhedge = {hedge}");
+        complaints(CONFIG, &route)
+    };
+    assert!(wrong("{ after = \"p95\" }").contains("missing field `max_extra_cost`"));
+    assert!(wrong("{ after = \"p5\", max_extra_cost = \"2%\" }").contains("a percentile such as \"p95\""));
+    assert!(wrong("{ after = \"soon\", max_extra_cost = \"2%\" }").contains("a duration such as"));
+    assert!(!wrong("{ after = \"800ms\", max_extra_cost = \"2%\" }").contains("error"));
+}
