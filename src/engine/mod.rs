@@ -17,6 +17,7 @@ mod hedge;
 mod latency;
 mod ledger;
 mod lengths;
+mod lognormal;
 mod meter;
 mod plan;
 mod price;
