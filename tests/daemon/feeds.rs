@@ -212,7 +212,7 @@ async fn a_list_that_is_not_one_changes_nothing_and_is_told() {
         reply.headers_mut().insert("location", "https://elsewhere.example/p".parse().unwrap());
         reply
     });
-    assert!(failure(stage.refresh("").await).contains("names https://elsewhere.example/p; set the feed's url to it"));
+    assert!(failure(stage.refresh("").await).contains("names https://elsewhere.example/p; set the url to it"));
     shop.now(tagged("\"2\"", litellm(&[("m", 2.0)])));
     assert!(failure(stage.refresh("").await).starts_with("refused: the list has 1 models where it had 3"));
 
