@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
-use crate::policy::model::{BaseUrl, Scheme};
+use crate::policy::model::BaseUrl;
 use crate::proxy::dial::{ConnectError, Connector};
 
 /// For everything: name, connection, body.
@@ -117,7 +117,7 @@ fn request(from: &Address, etag: Option<&str>) -> Result<Request<Empty<Bytes>>, 
     let query = from.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
     let path = if from.url.path.is_empty() { "/" } else { &from.url.path };
     let request = Request::get(format!("{path}{query}"))
-        .header(HOST, host(&from.url))
+        .header(HOST, from.url.authority())
         .header(USER_AGENT, concat!("faregate/", env!("CARGO_PKG_VERSION")))
         .header(ACCEPT, "application/json, text/plain, */*")
         .header(ACCEPT_ENCODING, "identity");
@@ -130,15 +130,6 @@ fn request(from: &Address, etag: Option<&str>) -> Result<Request<Empty<Bytes>>, 
         request.headers_mut().insert(AUTHORIZATION, authorization.clone());
     }
     Ok(request)
-}
-
-fn host(url: &BaseUrl) -> String {
-    let name = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.to_string() };
-    let usual = match url.scheme {
-        Scheme::Http => 80,
-        Scheme::Https => 443,
-    };
-    if url.port == usual { name } else { format!("{name}:{}", url.port) }
 }
 
 fn refusal(status: StatusCode, headers: &HeaderMap) -> FetchError {

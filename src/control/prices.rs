@@ -35,9 +35,10 @@ mod tests {
 
     use super::*;
     use crate::control::Source;
-    use crate::control::reload::build;
+    use crate::control::reload::{Trigger, build};
     use crate::observe::{AccessLog, Metrics};
     use crate::proxy::worker::Shared;
+    use crate::state::Snapshot;
     use crate::units::PricePerMtok;
 
     const CONFIG: &str = r#"
@@ -95,6 +96,29 @@ mod tests {
         assert_eq!(stage.reloader.reprice(year(2900)), Outcome::Unchanged { generation: 7 });
         let begun = before.model.endpoints.values().next().unwrap().price.clone().unwrap();
         assert_eq!(begun.rates.input, PricePerMtok(1_000_000), "requests in flight keep the price they began with");
+    }
+
+    #[test]
+    fn what_was_learned_and_what_waits_outlives_a_change_of_price() {
+        let stage = stage();
+        let before = stage.shared.snapshot();
+        let server = |snapshot: &Snapshot| Arc::clone(&snapshot.seats.values().next().unwrap().target.server);
+        server(&before).spare_usage();
+
+        stage.reloader.reprice(year(2900));
+
+        let after = stage.shared.snapshot();
+        assert!(!Arc::ptr_eq(&before, &after));
+        assert!(Arc::ptr_eq(&before.inlet, &after.inlet), "samples speak of positions, which are the same");
+        assert!(!server(&after).takes_usage());
+    }
+
+    #[test]
+    fn a_feed_that_says_nothing_new_puts_nothing_new_in_force() {
+        let stage = stage();
+        let before = stage.shared.snapshot();
+        assert_eq!(stage.reloader.reload(Trigger::Feed), Outcome::Unchanged { generation: 7 });
+        assert!(Arc::ptr_eq(&before, &stage.shared.snapshot()));
     }
 
     #[test]

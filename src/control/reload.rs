@@ -165,15 +165,19 @@ impl Reloader {
         let built = model.ok_or_else(|| policy::render(&diagnostics)).and_then(|model| {
             build(model, generation, &self.cells, &self.shared.metrics).map_err(|error| error.to_string())
         });
-        let snapshot = match built {
+        let mut snapshot = match built {
             Ok(snapshot) => snapshot,
             Err(diagnostics) => {
                 tracing::error!(%diagnostics, "prices have changed and could not be put in force; the old ones stay");
                 return Outcome::Rejected { diagnostics };
             }
         };
+        if same_prices(&running.model, &snapshot.model) {
+            return Outcome::Unchanged { generation };
+        }
         let changed = repriced(&running.model, &snapshot.model);
         tell_of_doubts(&running.model, &snapshot.model);
+        snapshot.succeed(&running);
         self.shared.commit(Arc::new(snapshot));
         if changed == 0 {
             return Outcome::Unchanged { generation };
@@ -264,7 +268,15 @@ pub(super) fn mention(diagnostics: &[Diagnostic]) {
     }
 }
 
-/// How many endpoints have another price. The same files have the same endpoints in the same order.
+/// Whether nothing is known that was not. The same files have the same endpoints in the same order.
+fn same_prices(old: &Model, new: &Model) -> bool {
+    let mut pairs = old.endpoints.values().zip(new.endpoints.values());
+    let periods = |model: &Model| -> Vec<_> { model.allowances.values().map(|one| Arc::clone(&one.id)).collect() };
+    (old.next_price_change, periods(old)) == (new.next_price_change, periods(new))
+        && pairs.all(|(old, new)| old.is_priced_as(new))
+}
+
+/// How many endpoints have another price.
 fn repriced(old: &Model, new: &Model) -> usize {
     old.endpoints.values().zip(new.endpoints.values()).filter(|(old, new)| old.price != new.price).count()
 }

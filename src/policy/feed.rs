@@ -76,13 +76,7 @@ impl std::fmt::Display for FeedUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => write!(f, "file:{}", path.display()),
-            Self::Web { address, .. } => {
-                let scheme = match address.scheme {
-                    super::model::Scheme::Http => "http",
-                    super::model::Scheme::Https => "https",
-                };
-                write!(f, "{scheme}://{}:{}{}", address.host, address.port, address.path)
-            }
+            Self::Web { address, .. } => address.fmt(f),
         }
     }
 }

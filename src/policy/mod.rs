@@ -4,6 +4,7 @@
 //! names, money and secrets; [`model`] is the result, valid by construction. All mistakes of all files come at once,
 //! as [`Diagnostic`]s. Nothing here touches the file system, the environment or a clock: see [`Sources`].
 
+mod base_url;
 pub mod book;
 mod builtin;
 mod client_headers;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use super::base_url::{BaseUrl, Scheme};
 pub use super::client_headers::{AllowedHeaders, ClientHeader};
 pub use super::feed::{Feed, FeedFormat, FeedUrl};
 pub use super::tariff::{Confidence, PriceOrigin};
@@ -157,28 +158,6 @@ pub enum BalanceCurrency {
     At(String),
 }
 
-/// An `http` or `https` URL without query, split into what a connection and a request line need.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct BaseUrl {
-    /// Whether to speak TLS.
-    pub scheme: Scheme,
-    /// The host name or address, without brackets.
-    pub host: Arc<str>,
-    /// The port, explicit or by scheme.
-    pub port: u16,
-    /// The path in front of `/chat/completions`, without a trailing slash: `/v1`, or empty.
-    pub path: Arc<str>,
-}
-
-/// How to reach an upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// Plain text.
-    Http,
-    /// TLS.
-    Https,
-}
-
 /// One key of an upstream.
 #[derive(Debug)]
 pub struct Key {
@@ -229,6 +208,14 @@ pub struct Endpoint {
     pub capabilities: Capabilities,
     /// What the provider allows this model through this key.
     pub limits: Limits,
+}
+
+impl Endpoint {
+    /// Whether `other` costs the same, as the same source says.
+    pub fn is_priced_as(&self, other: &Self) -> bool {
+        (&self.price, &self.price_origin, self.price_hours, self.price_changes_at, &self.price_doubt)
+            == (&other.price, &other.price_origin, other.price_hours, other.price_changes_at, &other.price_doubt)
+    }
 }
 
 /// A feed's price that does not count.

@@ -126,7 +126,7 @@ pub(super) async fn ask(
 ) -> Verdict {
     let endpoint = guard.endpoint();
     let target = Arc::clone(&snapshot.seats[endpoint].target);
-    let inject = if target.takes_usage() { call.inject_usage } else { InjectUsage::No };
+    let inject = if target.server.takes_usage() { call.inject_usage } else { InjectUsage::No };
     let first = letter(snapshot, call, endpoint, inject);
     let mut verdict = attempt(&worker.pool, &target, first, limits, held, &mut |headers| guard.hear(headers)).await;
     if let Verdict::Refused(_, body) = &verdict
@@ -135,7 +135,7 @@ pub(super) async fn ask(
     {
         // The client has not asked for it, so it is not the client's fault.
         tracing::info!(endpoint = %snapshot.model.endpoints[endpoint].id, "does not take stream_options: usage is estimated from now on");
-        target.spare_usage();
+        target.server.spare_usage();
         let again = letter(snapshot, call, endpoint, InjectUsage::No);
         verdict = attempt(&worker.pool, &target, again, limits, held, &mut |headers| guard.hear(headers)).await;
     }

@@ -3,7 +3,7 @@
 //! The engine's types are plain values; a cell is where one of them lives while many requests use it. A lock is taken
 //! to copy out or to note one event, never across an await.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -167,6 +167,24 @@ impl KeyCell {
         let rotated = *secret != key.secret;
         secret.clone_from(&key.secret);
         rotated
+    }
+}
+
+/// What is learned of a server, whatever the key.
+#[derive(Debug, Default)]
+pub struct ServerCell {
+    refuses_usage: AtomicBool,
+}
+
+impl ServerCell {
+    /// Whether streams may be asked for their usage here. Some servers refuse a field that they do not know.
+    pub fn takes_usage(&self) -> bool {
+        !self.refuses_usage.load(Ordering::Relaxed)
+    }
+
+    /// Streams shall not be asked for their usage here any more.
+    pub fn spare_usage(&self) {
+        self.refuses_usage.store(true, Ordering::Relaxed);
     }
 }
 

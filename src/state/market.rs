@@ -31,8 +31,8 @@ struct Waiting {
 #[derive(Debug, Default)]
 pub struct Market {
     demand: Demand,
-    /// The snapshot that the samples speak of.
-    of: Option<Arc<Snapshot>>,
+    /// Where the samples come from; another one speaks of other positions.
+    of: Option<Arc<Inlet>>,
     sources: Vec<Source>,
     resources: Vec<Resource>,
     ticked: Timestamp,
@@ -70,7 +70,7 @@ impl Inlet {
 impl Market {
     /// Prices what is scarce in `snapshot`, and says which endpoints are worth a trial.
     pub fn tick(&mut self, snapshot: &Arc<Snapshot>, now: Timestamp) {
-        if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, snapshot)) {
+        if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, &snapshot.inlet)) {
             self.move_to(snapshot);
         }
         for sample in snapshot.inlet.drain() {
@@ -138,7 +138,7 @@ impl Market {
         }
         (self.sources, self.resources) = found.into_iter().unzip();
         self.demand = Demand::default();
-        self.of = Some(Arc::clone(snapshot));
+        self.of = Some(Arc::clone(&snapshot.inlet));
     }
 
     fn add(

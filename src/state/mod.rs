@@ -16,7 +16,7 @@ mod wallets;
 
 pub use affinity::{AffinityMap, Conversation, Warmth};
 pub use allowances::{AllowanceCell, Covered, Grant};
-pub use cells::{EndpointCell, KeyCell, ModelCell, Override, RouteCell};
+pub use cells::{EndpointCell, KeyCell, ModelCell, Override, RouteCell, ServerCell};
 pub use market::{Inlet, Market};
 pub use quotas::{QuotaCell, Quotas, Tickets};
 pub use registry::Registry;

@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::affinity::{AffinityMap, Warmth};
 use super::allowances::AllowanceCell;
-use super::cells::{EndpointCell, KeyCell, ModelCell, Override, RouteCell};
+use super::cells::{EndpointCell, KeyCell, ModelCell, Override, RouteCell, ServerCell};
 use super::market::Inlet;
 use super::quotas::{QuotaCell, Quotas};
 use super::registry::Registry;
@@ -22,7 +22,7 @@ use crate::engine::{Candidate, LengthClass, Limits, Request, View};
 use crate::ids::{AllowanceIx, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx};
 use crate::observe::labels::NONE;
 use crate::observe::{EndpointMetrics, Metrics, RequestMetrics};
-use crate::policy::model::{Cache, Endpoint, Model, Upstream};
+use crate::policy::model::{Cache, Endpoint, Key, Model, Upstream};
 use crate::runtime;
 use crate::units::{Timestamp, Tokens};
 
@@ -45,8 +45,8 @@ pub struct Snapshot {
     pub allowances: IdVec<AllowanceIx, AllowanceSeat>,
     /// Where conversations were served last.
     pub conversations: Arc<AffinityMap>,
-    /// Where requests leave what scarce quota is priced by.
-    pub inlet: Inlet,
+    /// Where requests leave what scarce quota is priced by: shared with snapshots in which positions mean the same.
+    pub inlet: Arc<Inlet>,
     requests: RwLock<HashMap<RequestLabels, Arc<RequestMetrics>>>,
     metrics: Arc<Metrics>,
 }
@@ -114,6 +114,8 @@ pub enum BuildError {
 pub struct Cells {
     endpoints: Registry<EndpointCell>,
     keys: Registry<KeyCell>,
+    /// Servers by URL.
+    servers: Registry<ServerCell>,
     quotas: Registry<QuotaCell>,
     allowances: Registry<AllowanceCell>,
     wallets: Registry<WalletCell>,
@@ -135,6 +137,7 @@ impl Cells {
             }
         }
         self.keys.expire(now);
+        self.servers.expire(now);
         self.quotas.expire(now);
         self.allowances.expire(now);
         self.wallets.expire(now);
@@ -151,12 +154,8 @@ impl Snapshot {
         metrics: &Arc<Metrics>,
         now: Timestamp,
     ) -> Result<Self, BuildError> {
-        let targets = model
-            .keys
-            .values()
-            .map(|key| Target::new(&model.upstreams[key.upstream], key).map(Arc::new))
-            .collect::<Result<IdVec<_, _>, _>>()?;
         let mut cells = cells.lock();
+        let targets = targets(&mut cells.servers, &model, now)?;
         let rotated: IdVec<_, _> =
             model.keys.map(|key| cells.keys.resolve(&key.id, now, || KeyCell::new(key)).renew(key));
         let kept = model.keys.map(|key| cells.keys.resolve(&key.id, now, || KeyCell::new(key)));
@@ -202,11 +201,20 @@ impl Snapshot {
             tenants,
             allowances,
             conversations,
-            inlet: Inlet::default(),
+            inlet: Arc::default(),
             _keys: kept,
             requests: RwLock::default(),
             metrics,
         })
+    }
+
+    /// Goes on with what requests have left in `before`, which was made from the same files at other prices.
+    pub fn succeed(&mut self, before: &Self) {
+        let ids = |snapshot: &Self| snapshot.model.allowances.values().map(|one| Arc::clone(&one.id)).collect::<Vec<_>>();
+        let covered = |snapshot: &Self| snapshot.model.endpoints.values().map(|one| one.allowance).collect::<Vec<_>>();
+        if (ids(self), covered(self)) == (ids(before), covered(before)) {
+            self.inlet = Arc::clone(&before.inlet);
+        }
     }
 
     /// The endpoints of `route` that were not tried yet, with their health and quota as of now.
@@ -289,6 +297,19 @@ impl Snapshot {
         let made = Arc::new(self.metrics.request(route, upstream, model, tenant));
         Arc::clone(self.requests.write().entry(labels).or_insert(made))
     }
+}
+
+fn targets(
+    servers: &mut Registry<ServerCell>,
+    model: &Model,
+    now: Timestamp,
+) -> Result<IdVec<KeyIx, Arc<Target>>, TargetError> {
+    let target = |key: &Key| {
+        let upstream = &model.upstreams[key.upstream];
+        let server = servers.resolve(&upstream.base_url.to_string(), now, ServerCell::default);
+        Target::new(upstream, key, server).map(Arc::new)
+    };
+    model.keys.values().map(target).collect()
 }
 
 /// The quotas of an endpoint: its account's, and its account's for its model.

@@ -1,6 +1,6 @@
 //! Where an endpoint's requests go, prepared once per snapshot: nothing here is built per request.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{HeaderValue, InvalidHeaderValue};
@@ -8,9 +8,10 @@ use http::{Uri, uri};
 use memchr::memmem;
 use secrecy::ExposeSecret;
 
+use super::cells::ServerCell;
 use crate::dialect::Kind;
 use crate::dialect::quota_headers::Windows;
-use crate::policy::model::{BaseUrl, Key, Scheme, Upstream};
+use crate::policy::model::{BaseUrl, Key, Upstream};
 
 /// The fixed parts of requests to one upstream with one key.
 #[derive(Debug)]
@@ -23,10 +24,11 @@ pub struct Target {
     pub authorization: Option<HeaderValue>,
     /// What its rate-limit headers mean.
     pub windows: Windows,
+    /// What is learned of the server.
+    pub server: Arc<ServerCell>,
     chat: Uri,
     completion: Uri,
     embedding: Uri,
-    refuses_usage: AtomicBool,
 }
 
 /// A key or a URL that cannot be sent. The key is not named.
@@ -59,30 +61,20 @@ pub enum TargetError {
 }
 
 impl Target {
-    /// Whether streams may be asked for their usage here. Some servers refuse a field that they do not know.
-    pub fn takes_usage(&self) -> bool {
-        !self.refuses_usage.load(Ordering::Relaxed)
-    }
-
-    /// Streams shall not be asked for their usage here any more.
-    pub fn spare_usage(&self) {
-        self.refuses_usage.store(true, Ordering::Relaxed);
-    }
-
-    /// What is sent to `upstream` with `key`.
-    pub fn new(upstream: &Upstream, key: &Key) -> Result<Self, TargetError> {
+    /// What is sent to `upstream`, which is at `server`, with `key`.
+    pub fn new(upstream: &Upstream, key: &Key, server: Arc<ServerCell>) -> Result<Self, TargetError> {
         let url = upstream.base_url.clone();
         let path = |tail: &str| {
             let path = format!("{}{tail}", url.path);
             path.parse::<Uri>().map_err(|source| TargetError::Path { upstream: upstream.name.to_string(), source })
         };
-        let host = HeaderValue::from_str(&authority(&url))
+        let host = HeaderValue::from_str(&url.authority())
             .map_err(|source| TargetError::Host { upstream: upstream.name.to_string(), source })?;
         Ok(Self {
             chat: path("/chat/completions")?,
             completion: path("/completions")?,
             embedding: path("/embeddings")?,
-            refuses_usage: AtomicBool::new(false),
+            server,
             windows: Windows::of(upstream.provider.as_deref().unwrap_or_default()),
             authorization: authorization(key)?,
             host,
@@ -128,19 +120,10 @@ fn authorization(key: &Key) -> Result<Option<HeaderValue>, TargetError> {
     Ok(Some(value))
 }
 
-/// `host`, or `host:port` where the port is not the scheme's own; IPv6 addresses in brackets.
-fn authority(url: &BaseUrl) -> String {
-    let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.to_string() };
-    let usual = match url.scheme {
-        Scheme::Http => 80,
-        Scheme::Https => 443,
-    };
-    if url.port == usual { host } else { format!("{host}:{}", url.port) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::model::Scheme;
 
     #[test]
     fn an_echoed_key_is_concealed_wherever_it_stands() {
@@ -152,17 +135,9 @@ mod tests {
             chat: Uri::default(),
             completion: Uri::default(),
             embedding: Uri::default(),
-            refuses_usage: AtomicBool::new(false),
+            server: Arc::default(),
         };
         assert_eq!(target.conceal(Bytes::from("s3cret, Bearer s3cret!")), "[redacted], Bearer [redacted]!");
         assert_eq!(target.conceal(Bytes::from("s3cre")), "s3cre");
-    }
-
-    #[test]
-    fn the_host_header_names_the_port_only_where_it_is_unusual() {
-        let url = |scheme, host: &str, port| BaseUrl { scheme, host: host.into(), port, path: "".into() };
-        assert_eq!(authority(&url(Scheme::Https, "api.example.org", 443)), "api.example.org");
-        assert_eq!(authority(&url(Scheme::Http, "api.example.org", 8000)), "api.example.org:8000");
-        assert_eq!(authority(&url(Scheme::Http, "::1", 80)), "[::1]");
     }
 }
