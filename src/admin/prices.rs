@@ -99,7 +99,7 @@ pub(super) fn prices(snapshot: &Snapshot, clerk: &Clerk) -> Prices {
     };
     let book = clerk.book();
     let feed = |feed: &Feed| {
-        let (shelf, status) = (book.shelf(&feed.name), clerk.status(&feed.name));
+        let (shelf, status) = (book.shelf(feed), clerk.status(feed));
         FeedView {
             name: feed.name.to_string(),
             url: feed.url.to_string(),
@@ -130,7 +130,7 @@ pub(super) fn fill_ages(snapshot: &Snapshot, clerk: &Clerk, gauges: &Gauges, now
         }
         let Some(origin) = &endpoint.price_origin else { continue };
         let listed = || origin.as_of?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|day| day.timestamp());
-        let since = book.shelf(&origin.source).map(|shelf| shelf.fetched_at).or_else(listed);
+        let since = book.fetched_at(&origin.source).or_else(listed);
         let Some(since) = since.map(SystemTime::from) else { continue };
         oldest.entry(&origin.source).and_modify(|known| *known = since.min(*known)).or_insert(since);
     }

@@ -161,6 +161,8 @@ impl Daemon {
                     tracing::debug!("the daemon is gone");
                 }
             });
+            // A price list that is being read from a disk that does not answer holds up nobody's end.
+            runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("control".to_owned()).spawn(body);
         self.control = Some(thread.map_err(StartError::Thread)?);

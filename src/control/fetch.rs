@@ -17,8 +17,6 @@ use crate::proxy::dial::{ConnectError, Connector};
 
 /// For everything: name, connection, body.
 const LIMIT: Duration = Duration::from_secs(30);
-/// The largest list that is read; the largest known one has 4 MB.
-const LARGEST: usize = 64 << 20;
 
 /// What to get.
 #[derive(Clone, Debug)]
@@ -69,8 +67,8 @@ pub enum FetchError {
     #[error("the server answered {0}")]
     Status(StatusCode),
     /// It is too large.
-    #[error("the answer is larger than {} MiB", LARGEST >> 20)]
-    TooLarge,
+    #[error("it is larger than {} bytes", .0)]
+    TooLarge(usize),
     /// It was cut.
     #[error("the answer broke off: {0}")]
     Body(String),
@@ -79,12 +77,22 @@ pub enum FetchError {
     Timeout,
 }
 
-/// Gets it, unless it still has the tag `etag`.
-pub(super) async fn get(connector: &Connector, from: &Address, etag: Option<&str>) -> Result<Fetched, FetchError> {
-    tokio::time::timeout(LIMIT, attempt(connector, from, etag)).await.unwrap_or(Err(FetchError::Timeout))
+/// Gets at most `largest` bytes of it, unless it still has the tag `etag`.
+pub(super) async fn get(
+    connector: &Connector,
+    from: &Address,
+    etag: Option<&str>,
+    largest: usize,
+) -> Result<Fetched, FetchError> {
+    tokio::time::timeout(LIMIT, attempt(connector, from, etag, largest)).await.unwrap_or(Err(FetchError::Timeout))
 }
 
-async fn attempt(connector: &Connector, from: &Address, etag: Option<&str>) -> Result<Fetched, FetchError> {
+async fn attempt(
+    connector: &Connector,
+    from: &Address,
+    etag: Option<&str>,
+    largest: usize,
+) -> Result<Fetched, FetchError> {
     let stream = connector.connect(&from.url).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = request(from, etag)?;
@@ -94,7 +102,8 @@ async fn attempt(connector: &Connector, from: &Address, etag: Option<&str>) -> R
         let (head, body) = reply.into_parts();
         match head.status {
             StatusCode::OK => {
-                let collected = Limited::new(body, LARGEST).collect().await.map_err(|error| broken(&*error))?;
+                let collected = Limited::new(body, largest).collect().await;
+                let collected = collected.map_err(|error| broken(&*error, largest))?;
                 let etag = head.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
                 Ok(Fetched::Body { bytes: collected.to_bytes(), etag })
             }
@@ -134,11 +143,18 @@ fn request(from: &Address, etag: Option<&str>) -> Result<Request<Empty<Bytes>>, 
 
 fn refusal(status: StatusCode, headers: &HeaderMap) -> FetchError {
     match headers.get(LOCATION).and_then(|location| location.to_str().ok()) {
-        Some(location) if status.is_redirection() => FetchError::Moved { status, location: location.to_owned() },
+        Some(location) if status.is_redirection() => {
+            FetchError::Moved { status, location: without_query(location).to_owned() }
+        }
         Some(_) | None => FetchError::Status(status),
     }
 }
 
-fn broken(error: &(dyn std::error::Error + Send + Sync + 'static)) -> FetchError {
-    if error.is::<LengthLimitError>() { FetchError::TooLarge } else { FetchError::Body(error.to_string()) }
+/// An address as it may be shown: a query may hold a token.
+pub(super) fn without_query(address: &str) -> &str {
+    address.split('?').next().unwrap_or_default()
+}
+
+fn broken(error: &(dyn std::error::Error + Send + Sync + 'static), largest: usize) -> FetchError {
+    if error.is::<LengthLimitError>() { FetchError::TooLarge(largest) } else { FetchError::Body(error.to_string()) }
 }

@@ -20,6 +20,8 @@ use crate::units::{Dollars, Timestamp};
 const LOOK: Duration = Duration::from_secs(1);
 const USUALLY: Duration = Duration::from_mins(5);
 const WHEN_EMPTY: Duration = Duration::from_mins(1);
+/// The longest answer that is read, in bytes; the longest known one has a few hundred.
+const LARGEST: usize = 64 << 10;
 
 /// Why nothing is known of a wallet.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +85,7 @@ async fn look(connector: &Connector, seat: &Seat, balance: &Balance, model: &Mod
         balance.path.split_once('?').map_or((&*balance.path, None), |(path, query)| (path, Some(query)));
     url.path = format!("{}{path}", url.path).into();
     let from = Address { url, query: query.map(Arc::from), authorization: seat.target.authorization.clone() };
-    let Fetched::Body { bytes, .. } = fetch::get(connector, &from, None).await? else {
+    let Fetched::Body { bytes, .. } = fetch::get(connector, &from, None, LARGEST).await? else {
         return Err(WalletError::Unreadable);
     };
     let (currency_at, fixed) = match &balance.currency {

@@ -1,5 +1,6 @@
 //! Price lists that are fetched while running: where from, how often, and how far they are believed.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,31 @@ pub struct Feed {
     pub max_rise: u32,
     /// The upstream whose own list it is: only its models are priced by it, and at once.
     pub upstream: Option<Arc<str>>,
+}
+
+impl Feed {
+    /// Whether what was read of `other` is what this one would have said. How often it is asked, and how far it is
+    /// believed, changes nothing about that.
+    pub fn is_same_list(&self, other: &Self) -> bool {
+        (&self.name, &self.url, self.format, &self.upstream) == (&other.name, &other.url, other.format, &other.upstream)
+    }
+
+    /// Tells its list from every other, in a text that may be kept: what is secret of the address is hashed.
+    pub fn identity(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        if let FeedUrl::Web { query, .. } = &self.url {
+            query.hash(&mut hasher);
+        }
+        let (url, format, query) = (&self.url, self.format.label(), hasher.finish());
+        let upstream = self.upstream.as_deref().unwrap_or("all upstreams");
+        format!("{url} as {format} for {upstream}, {query:016x}")
+    }
+
+    /// How long a price must have been said for it to count as said again. Somewhat less than the time between two
+    /// fetches, which no clock keeps to the second.
+    pub(crate) fn said_again_after(&self) -> Duration {
+        self.every * 9 / 10
+    }
 }
 
 /// Where a feed is.

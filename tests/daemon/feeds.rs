@@ -209,7 +209,7 @@ async fn a_list_that_is_not_one_changes_nothing_and_is_told() {
     assert!(failure(stage.refresh("").await).starts_with("failed: this is no price list in the format `litellm`"));
     shop.now(|_| {
         let mut reply = reply(301, "");
-        reply.headers_mut().insert("location", "https://elsewhere.example/p".parse().unwrap());
+        reply.headers_mut().insert("location", "https://elsewhere.example/p?token=s3cret".parse().unwrap());
         reply
     });
     assert!(failure(stage.refresh("").await).contains("names https://elsewhere.example/p; set the url to it"));

@@ -4,6 +4,7 @@
 //! fetched at a time; nobody waits for it.
 
 mod desk;
+mod get;
 mod keep;
 mod run;
 
@@ -17,11 +18,12 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use self::keep::{Keeper, Note};
-use super::fetch::{self, Address, FetchError, Fetched};
+use self::get::Got;
+use self::keep::{Kept, Keeper, Note};
+use super::fetch::FetchError;
 use super::source::Source;
-use crate::policy::book::{Book, List, ListError, Shrunk, Vouched, read};
-use crate::policy::model::{Feed, FeedUrl};
+use crate::policy::book::{Book, ListError, Shrunk, Vouched};
+use crate::policy::model::Feed;
 use crate::proxy::dial::Connector;
 use crate::runtime;
 
@@ -31,9 +33,6 @@ pub(super) use run::run;
 
 /// What the feeds said, as whoever compiles prices sees it.
 pub type SharedBook = Arc<ArcSwap<Book>>;
-
-/// Pages of one list; the largest known one has two.
-const MOST_PAGES: usize = 50;
 
 /// Why a refresh changed nothing.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +57,12 @@ pub enum RefreshError {
     /// Its pages go on and on, or elsewhere.
     #[error("the pages of the price list lead nowhere: {0}")]
     Pages(String),
+    /// It took too long.
+    #[error("the price list has not arrived within {0} seconds")]
+    Slow(u64),
+    /// It was dropped half-read.
+    #[error("the price list was not read to its end: {0}")]
+    Interrupted(String),
 }
 
 /// What a refresh came to.
@@ -88,18 +93,14 @@ pub struct FeedStatus {
 }
 
 /// Enough of a list to know it again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Seen {
-    digest: u64,
-    /// Bytes of each page.
-    pages: Vec<usize>,
-}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen(u64);
 
 impl Seen {
     fn of(pages: &[Bytes]) -> Self {
         let mut hasher = DefaultHasher::new();
         pages.hash(&mut hasher);
-        Self { digest: hasher.finish(), pages: pages.iter().map(Bytes::len).collect() }
+        Self(hasher.finish())
     }
 }
 
@@ -115,7 +116,7 @@ pub struct Clerk {
     book: SharedBook,
     connector: Connector,
     keeper: Keeper,
-    status: Mutex<BTreeMap<Arc<str>, FeedStatus>>,
+    status: Mutex<BTreeMap<Arc<str>, (Feed, FeedStatus)>>,
     /// One change of the book at a time.
     turn: Mutex<()>,
 }
@@ -143,102 +144,93 @@ impl Clerk {
     }
 
     /// How a feed does.
-    pub fn status(&self, feed: &str) -> FeedStatus {
-        self.status.lock().get(feed).cloned().unwrap_or_default()
+    pub fn status(&self, feed: &Feed) -> FeedStatus {
+        let all = self.status.lock();
+        let known = all.get(&feed.name).filter(|(known, _)| known.is_same_list(feed));
+        known.map(|(_, status)| status.clone()).unwrap_or_default()
     }
 
     /// Takes what is kept of `feeds` that are not in the book. A list that cannot be used any more is left alone.
     pub fn recall(&self, feeds: &[Feed]) {
         for feed in feeds {
-            let Some(kept) = self.keeper.load(&feed.name, &feed.url.to_string()) else { continue };
-            let note = kept.note;
-            let Ok(list) = pages(feed, &kept.pages, note.fetched_at) else { continue };
-            let vouched = if note.confirmed { Vouched::Yes } else { Vouched::No };
-            let skipped = list.skipped;
-            if self.change(|book| book.accept(feed, list, note.fetched_at, vouched)).is_ok() {
-                let (etag, seen) = (note.etag, Some(Seen::of(&kept.pages)));
-                let status = FeedStatus { skipped, etag, seen, ..FeedStatus::default() };
-                self.status.lock().insert(Arc::clone(&feed.name), status);
+            if let Some(kept) = self.keeper.load(&feed.name, &feed.identity())
+                && let Some(status) = self.shelve(feed, &kept)
+            {
+                self.status.lock().insert(Arc::clone(&feed.name), (feed.clone(), status));
             }
         }
     }
 
-    /// Forgets feeds that are not configured any more.
+    /// Says to the book what the feed said, in the order in which it did.
+    fn shelve(&self, feed: &Feed, Kept { note, pages, before }: &Kept) -> Option<FeedStatus> {
+        let said = |pages: &[Bytes], vouched| {
+            let list = get::pages(feed, pages, note.fetched_at).ok()?;
+            let skipped = list.skipped;
+            self.change(|book| book.accept(feed, list, note.since, vouched)).ok()?;
+            Some(skipped)
+        };
+        if !before.is_empty() {
+            said(before, Vouched::Yes);
+        }
+        let skipped = said(pages, if note.confirmed { Vouched::Yes } else { Vouched::No })?;
+        self.change(|book| book.confirm(feed, note.fetched_at, Vouched::No));
+        Some(FeedStatus { skipped, etag: note.etag.clone(), seen: Some(Seen::of(pages)), ..FeedStatus::default() })
+    }
+
+    /// Forgets what is not a list of `feeds`.
     pub(super) fn retain(&self, feeds: &[Feed]) {
-        self.status.lock().retain(|name, _| feeds.iter().any(|feed| feed.name == *name));
+        self.status.lock().retain(|_, (known, _)| feeds.iter().any(|feed| feed.is_same_list(known)));
         self.change(|book| book.retain(feeds));
     }
 
     /// Asks `feed` for its list. With [`Vouched::Yes`] whatever it says counts.
     pub async fn refresh(&self, feed: &Feed, vouched: Vouched) -> Result<Refreshed, RefreshError> {
         let done = self.ask(feed, vouched).await;
-        let mut all = self.status.lock();
-        let status = all.entry(Arc::clone(&feed.name)).or_default();
+        let mut status = self.status(feed);
         status.asked_at = Some(wall_clock());
         status.failure = done.as_ref().err().map(ToString::to_string);
+        self.note(feed, status);
         done
     }
 
     async fn ask(&self, feed: &Feed, vouched: Vouched) -> Result<Refreshed, RefreshError> {
-        let known = self.status(&feed.name);
-        let fetched = match &feed.url {
-            FeedUrl::File(path) => {
-                let source = |source| RefreshError::File { path: path.clone(), source };
-                Some((vec![Bytes::from(std::fs::read(path).map_err(source)?)], None))
-            }
-            FeedUrl::Web { address, query } => {
-                let first = Address { url: address.clone(), query: query.clone(), authorization: None };
-                self.fetch(feed, first, known.etag.as_deref()).await?
-            }
-        };
+        let known = self.status(feed);
         let now = wall_clock();
-        let Some((pages, etag)) = fetched else { return Ok(self.unchanged(feed, known, now)) };
-        let seen = Seen::of(&pages);
-        if known.seen.as_ref() == Some(&seen) && self.book.load().shelf(&feed.name).is_some() {
-            return Ok(self.unchanged(feed, FeedStatus { etag, ..known }, now));
+        let Some(got) = get::get(&self.connector, feed, known.etag.as_deref(), now).await? else {
+            return Ok(self.unchanged(feed, known, vouched));
+        };
+        let Got { pages, list, etag } = got;
+        let seen = Some(Seen::of(&pages));
+        if known.seen == seen && self.book.load().shelf(feed).is_some() {
+            return Ok(self.unchanged(feed, FeedStatus { etag, ..known }, vouched));
         }
-        let list = self::pages(feed, &pages, now)?;
         let (models, skipped) = (list.len(), list.skipped);
         self.change(|book| book.accept(feed, list, now, vouched))?;
-        let status = FeedStatus { skipped, etag, seen: Some(seen), ..known };
-        let note = Note::of(feed, &status, now, vouched == Vouched::Yes);
-        self.kept(feed, self.keeper.save(&feed.name, &note, &pages));
-        self.status.lock().insert(Arc::clone(&feed.name), status);
+        let note = Note {
+            from: feed.identity(),
+            etag: etag.clone(),
+            since: now,
+            fetched_at: now,
+            confirmed: vouched == Vouched::Yes,
+            pages: pages.iter().map(Bytes::len).collect(),
+            before: Vec::new(),
+        };
+        self.kept(feed, self.keeper.save(&feed.name, note, &pages));
+        self.note(feed, FeedStatus { skipped, etag, seen, ..known });
         Ok(Refreshed::Read { models, skipped })
     }
 
     /// It says again what it said.
-    fn unchanged(&self, feed: &Feed, status: FeedStatus, now: Timestamp) -> Refreshed {
-        self.change(|book| book.confirm(&feed.name, now));
-        self.kept(feed, self.keeper.mark(&feed.name, &Note::of(feed, &status, now, true)));
-        self.status.lock().insert(Arc::clone(&feed.name), status);
+    fn unchanged(&self, feed: &Feed, status: FeedStatus, vouched: Vouched) -> Refreshed {
+        let now = wall_clock();
+        let confirmed = self.change(|book| book.confirm(feed, now, vouched));
+        self.kept(feed, self.keeper.mark(&feed.name, now, status.etag.as_deref(), confirmed));
+        self.note(feed, status);
         Refreshed::Unchanged
     }
 
-    /// All pages of a list, and the tag to ask with again; `None` if it has not changed. A list of several pages has no
-    /// tag of its own.
-    async fn fetch(
-        &self,
-        feed: &Feed,
-        first: Address,
-        etag: Option<&str>,
-    ) -> Result<Option<(Vec<Bytes>, Option<String>)>, RefreshError> {
-        let (mut pages, mut at, mut tag) = (Vec::new(), first, etag);
-        loop {
-            let Fetched::Body { bytes, etag } = fetch::get(&self.connector, &at, tag.take()).await? else {
-                return Ok(None);
-            };
-            let next = read(feed, &bytes, wall_clock())?.next_page;
-            pages.push(bytes);
-            let Some(next) = next else {
-                let etag = etag.filter(|_| pages.len() == 1);
-                return Ok(Some((pages, etag)));
-            };
-            if pages.len() >= MOST_PAGES {
-                return Err(RefreshError::Pages(format!("there are more than {MOST_PAGES}")));
-            }
-            at = at.follow(&next).ok_or(RefreshError::Pages(next))?;
-        }
+    fn note(&self, feed: &Feed, status: FeedStatus) {
+        self.status.lock().insert(Arc::clone(&feed.name), (feed.clone(), status));
     }
 
     /// That a list cannot be kept is told; it counts all the same.
@@ -258,37 +250,88 @@ impl Clerk {
     }
 }
 
-impl Note {
-    fn of(feed: &Feed, status: &FeedStatus, now: Timestamp, confirmed: bool) -> Self {
-        let pages = status.seen.as_ref().map_or_else(Vec::new, |seen| seen.pages.clone());
-        Self { from: feed.url.to_string(), etag: status.etag.clone(), fetched_at: now, confirmed, pages }
-    }
-}
-
-impl Address {
-    /// The next page: on the same server, with a path or a query of its own.
-    fn follow(&self, next: &str) -> Option<Self> {
-        let (path, query) = next.split_once('?').map_or((next, None), |(path, query)| (path, Some(query)));
-        if !path.is_empty() && !path.starts_with('/') || path.starts_with("//") {
-            return None;
-        }
-        let mut url = self.url.clone();
-        if !path.is_empty() {
-            url.path = path.into();
-        }
-        Some(Self { url, query: query.map(Arc::from), authorization: None })
-    }
-}
-
-/// All pages as one list.
-fn pages(feed: &Feed, pages: &[Bytes], now: Timestamp) -> Result<List, ListError> {
-    let mut list = List::default();
-    for page in pages {
-        list.append(read(feed, page, now)?);
-    }
-    Ok(list)
-}
-
 fn wall_clock() -> Timestamp {
     Timestamp::try_from(runtime::wall_clock()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::policy::book::Address;
+    use crate::policy::model::{FeedFormat, FeedUrl};
+    use crate::proxy::dial::Tcp;
+
+    struct Stage {
+        folder: tempfile::TempDir,
+        feed: Feed,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let feed = Feed {
+                name: "f".into(),
+                url: FeedUrl::File(folder.path().join("list.json")),
+                format: FeedFormat::LiteLlm,
+                every: Duration::from_hours(6),
+                max_rise: 500,
+                upstream: None,
+            };
+            Self { folder, feed }
+        }
+
+        /// A daemon that starts, with what the last one kept.
+        fn start(&self) -> Clerk {
+            let connector = Connector::new(Arc::new(Tcp::default()));
+            let clerk = Clerk::new(SharedBook::default(), connector, Some(self.folder.path().join("kept")));
+            clerk.recall(std::slice::from_ref(&self.feed));
+            clerk
+        }
+
+        async fn says(&self, clerk: &Clerk, dollars: &str) -> Refreshed {
+            let list = format!(
+                "{{\"m\": {{\"litellm_provider\": \"p\", \"mode\": \"chat\", \"input_cost_per_token\": {dollars}, \
+                 \"output_cost_per_token\": {dollars}}}}}"
+            );
+            std::fs::write(self.folder.path().join("list.json"), list).unwrap();
+            clerk.refresh(&self.feed, Vouched::No).await.unwrap()
+        }
+
+        /// Whether what the feed says is what counts, if anything was ever confirmed.
+        fn counts(&self, clerk: &Clerk) -> Option<bool> {
+            let aliases = [(FeedFormat::LiteLlm, "p".to_owned())];
+            let address = Address { upstream: "u", provider: None, aliases: &aliases, id: "m" };
+            let book = clerk.book();
+            let quote = book.find(&self.feed, address).unwrap();
+            quote.confirmed.as_ref().map(|confirmed| *confirmed == quote.latest)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_restart_confirms_nothing() {
+        let stage = Stage::new();
+        let clerk = stage.start();
+        stage.says(&clerk, "1e-06").await;
+        clerk.refresh(&stage.feed, Vouched::Yes).await.unwrap();
+        assert_eq!(stage.counts(&clerk), Some(true));
+        stage.says(&clerk, "1e-09").await;
+        assert_eq!(stage.counts(&clerk), Some(false), "held");
+
+        for _ in 0..3 {
+            let clerk = stage.start();
+            assert_eq!(stage.counts(&clerk), Some(false), "what it was is still known");
+            assert_eq!(stage.says(&clerk, "1e-09").await, Refreshed::Unchanged);
+            assert_eq!(stage.counts(&clerk), Some(false), "six hours have not passed");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_to_be_waited_for_is_no_file() {
+        let stage = Stage::new();
+        let feed = Feed { url: FeedUrl::File(stage.folder.path().to_owned()), ..stage.feed.clone() };
+        let error = stage.start().refresh(&feed, Vouched::No).await.unwrap_err();
+        assert!(error.to_string().contains("not a regular file"), "{error}");
+    }
 }

@@ -64,6 +64,12 @@ pub(crate) async fn refresh(
     vouched: Vouched,
 ) -> Result<Refreshed, RefreshError> {
     let done = clerk.refresh(feed, vouched).await;
+    let configured = reloader.feeds();
+    if !configured.iter().any(|one| one.is_same_list(feed)) {
+        // A reload has put another list in its place meanwhile.
+        clerk.retain(&configured);
+        return done;
+    }
     let name = &*feed.name;
     match &done {
         Ok(Refreshed::Read { models, skipped }) => {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Quote;
 use crate::policy::feed::Feed;
 use crate::policy::money::Money;
-use crate::policy::tariff::{Quote as Said, Tariff, TariffTier};
+use crate::policy::tariff::{Quote as Said, Tariff, TariffRates, TariffTier};
 
 /// A list in another currency is a conversion at a rate that nobody states; within this, in thousandths, it says what
 /// the list in the bill's own currency says.
@@ -76,11 +76,20 @@ impl Judge<'_> {
         }
     }
 
-    /// The same now, or the same but for an exchange rate. Then the list is the better account: it knows the currency of
-    /// the bill, holidays, and what is to come.
+    /// The same now, or the same but for an exchange rate, and nothing that is not listed. Then the list is the better
+    /// account: it knows the currency of the bill, holidays, and what is to come.
     fn agree(&self, listed: &Tariff, latest: &Tariff) -> bool {
         let bound = if currency(listed) == currency(latest) { 0 } else { CONVERSION };
-        self.apart(listed, latest) <= limit(bound)
+        self.apart(listed, latest) <= limit(bound) && !self.says_more(listed, latest)
+    }
+
+    /// Whether `latest` has the price of a part that `listed` has none for.
+    fn says_more(&self, listed: &Tariff, latest: &Tariff) -> bool {
+        let quotes = listed.quote(self.now).zip(latest.quote(self.now));
+        quotes.is_some_and(|(listed, latest)| {
+            let mut parts = parts(listed.rates).into_iter().zip(parts(latest.rates));
+            parts.any(|(listed, latest)| listed.said.is_none() && latest.said.is_some_and(|said| said != latest.usual))
+        })
     }
 
     fn apart(&self, old: &Tariff, new: &Tariff) -> f64 {
@@ -90,11 +99,11 @@ impl Judge<'_> {
         }
     }
 
-    /// Dollars for a million tokens in and a million out, now.
+    /// Dollars for a million tokens of every part, now.
     fn sum(&self, tariff: &Tariff) -> f64 {
         tariff.quote(self.now).map_or(f64::INFINITY, |quote| {
-            let part = |money: &Money| dollars(money, &quote, self.rate).unwrap_or(f64::INFINITY);
-            part(&quote.rates.input) + part(&quote.rates.output)
+            let dollars = |money: &Money| dollars(money, &quote, self.rate).unwrap_or(f64::INFINITY);
+            parts(quote.rates).into_iter().map(|part| dollars(part.said.unwrap_or(part.usual))).sum()
         })
     }
 
@@ -129,16 +138,23 @@ fn currency(tariff: &Tariff) -> &str {
     &tariff.rates.output.currency
 }
 
-/// What is not in a feed's format, or was announced for later, stays as listed.
+/// What a feed does not say, or was announced for later, stays as listed.
 fn keep(tariff: &Tariff, listed: Option<&Tariff>) -> Tariff {
     let Some(listed) = listed else { return tariff.clone() };
+    let mut rates = tariff.rates.clone();
+    if currency(tariff) == currency(listed) {
+        let fill = |said: &mut Option<Money>, listed: &Option<Money>| *said = said.take().or_else(|| listed.clone());
+        fill(&mut rates.cached_input, &listed.rates.cached_input);
+        fill(&mut rates.cache_write, &listed.rates.cache_write);
+        fill(&mut rates.reasoning, &listed.rates.reasoning);
+    }
     let said_on = tariff.origin.as_of;
     let later = |from: Timestamp| said_on.is_none_or(|day| jiff::tz::TimeZone::UTC.to_datetime(from).date() > day);
     let mut dated = tariff.dated.clone();
     dated.extend(listed.dated.iter().filter(|change| later(change.from)).cloned());
     dated.sort_by_key(|change| change.from);
     dated.dedup_by_key(|change| change.from);
-    Tariff { request: tariff.request.clone().or_else(|| listed.request.clone()), dated, ..tariff.clone() }
+    Tariff { rates, request: tariff.request.clone().or_else(|| listed.request.clone()), dated, ..tariff.clone() }
 }
 
 /// Whether a step has a condition of some kind, and what to say of a list that has none such.
@@ -163,7 +179,26 @@ fn lacks(row: &Tariff, listed: &Tariff) -> Option<&'static str> {
     conditions.into_iter().find(|(what, _)| has(listed, *what) && !has(row, *what)).map(|(_, why)| why)
 }
 
-/// The larger of the factors between two prices, at least 1: of input and output, and of the steps that both have.
+/// One part of a price: what it costs if the list says so, and what it costs otherwise.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    said: Option<&'a Money>,
+    usual: &'a Money,
+}
+
+/// Input, output, and what may have a price of its own.
+fn parts(rates: &TariffRates) -> [Part<'_>; 5] {
+    let part = |said: Option<_>, usual| Part { said, usual };
+    [
+        part(Some(&rates.input), &rates.input),
+        part(Some(&rates.output), &rates.output),
+        part(rates.cached_input.as_ref(), &rates.input),
+        part(rates.cache_write.as_ref(), &rates.input),
+        part(rates.reasoning.as_ref(), &rates.output),
+    ]
+}
+
+/// The largest of the factors between two prices, at least 1: of their parts, and of those of the steps that both have.
 fn apart(old: &Said<'_>, new: &Said<'_>, rate: Rate<'_>) -> f64 {
     let factor = |before: &Money, after: &Money| {
         let (Some(before), Some(after)) = (dollars(before, old, rate), dollars(after, new, rate)) else {
@@ -175,13 +210,23 @@ fn apart(old: &Said<'_>, new: &Said<'_>, rate: Rate<'_>) -> f64 {
             (_, _) => f64::INFINITY,
         }
     };
-    let usual = [factor(&old.rates.input, &new.rates.input), factor(&old.rates.output, &new.rates.output)];
+    // A part that only one of them names has not moved, unless it is dearer with a name than without.
+    let moved = |before: Part<'_>, after: Part<'_>| match (before.said, after.said) {
+        (Some(before), Some(after)) => factor(before, after),
+        (None, Some(named)) if dollars(named, new, rate) > dollars(before.usual, old, rate) => {
+            factor(before.usual, named)
+        }
+        (_, _) => 1.0,
+    };
+    let all = |old: &TariffRates, new: &TariffRates| {
+        parts(old).into_iter().zip(parts(new)).map(|(old, new)| moved(old, new)).fold(1.0, f64::max)
+    };
     let condition = |tier: &TariffTier| (tier.above_input, tier.above_output, tier.thinking);
     let steps = new.tiers.iter().filter_map(|tier| {
         let same = old.tiers.iter().find(|known| condition(known) == condition(tier))?;
-        Some(factor(&same.rates.input, &tier.rates.input).max(factor(&same.rates.output, &tier.rates.output)))
+        Some(all(&same.rates, &tier.rates))
     });
-    usual.into_iter().chain(steps).fold(1.0, f64::max)
+    steps.fold(all(old.rates, new.rates), f64::max)
 }
 
 fn dollars(money: &Money, quote: &Said<'_>, rate: Rate<'_>) -> Option<f64> {

@@ -24,7 +24,7 @@ pub(crate) struct Address<'a> {
 impl Book {
     /// What `feed` says of the model at `address`.
     pub(crate) fn find(&self, feed: &Feed, address: Address<'_>) -> Option<&Quote> {
-        let quotes = &self.shelf(&feed.name)?.quotes;
+        let quotes = &self.shelf(feed)?.quotes;
         match &feed.upstream {
             Some(upstream) if **upstream == *address.upstream => {
                 of_provider(quotes, feed, address).or_else(|| of_anybody(quotes, address.id))

@@ -11,6 +11,7 @@ mod own;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -40,6 +41,8 @@ pub(crate) struct Quote {
     /// What it is believed to mean: equal to `latest` unless that moved too far; `None` where nothing has been confirmed
     /// yet, and the catalogue is what `latest` is compared with.
     pub(crate) confirmed: Option<Tariff>,
+    /// Since when it has said `latest`.
+    since: Timestamp,
 }
 
 /// What one feed said.
@@ -47,7 +50,11 @@ pub(crate) struct Quote {
 pub struct Shelf {
     /// When it was last known to say so.
     pub fetched_at: Timestamp,
+    /// What was read is this feed's as long as it is the same list.
+    feed: Feed,
     quotes: BTreeMap<Key, Quote>,
+    /// What the list before had and this one has not: a row that is back in the next is compared with what it was.
+    gone: BTreeMap<Key, Quote>,
 }
 
 impl Shelf {
@@ -91,8 +98,13 @@ pub enum Vouched {
 
 impl Book {
     /// What `feed` said, if it ever did.
-    pub fn shelf(&self, feed: &str) -> Option<&Shelf> {
-        self.shelves.get(feed)
+    pub fn shelf(&self, feed: &Feed) -> Option<&Shelf> {
+        self.shelves.get(&feed.name).filter(|shelf| shelf.feed.is_same_list(feed))
+    }
+
+    /// When the feed called `name` was last known to say what it says.
+    pub fn fetched_at(&self, name: &str) -> Option<Timestamp> {
+        self.shelves.get(name).map(|shelf| shelf.fetched_at)
     }
 
     /// Puts a new list on the shelf of `feed`. How much a price moved is judged at `now`, in the list's own currency.
@@ -101,45 +113,63 @@ impl Book {
     ///
     /// The list has lost more than half of its models.
     pub fn accept(&mut self, feed: &Feed, list: List, now: Timestamp, vouched: Vouched) -> Result<(), Shrunk> {
-        let old = self.shelves.get(&feed.name);
+        let old = self.shelf(feed);
         let before = old.map_or(0, Shelf::len);
         if vouched == Vouched::No && list.len() * 2 < before {
             return Err(Shrunk { before, now: list.len() });
         }
-        let settled = |key: &Key, latest: Tariff| {
-            if vouched == Vouched::Yes || feed.upstream.is_some() {
-                return Quote { confirmed: Some(latest.clone()), latest };
+        let known = |key: &Key| old.and_then(|shelf| shelf.quotes.get(key).or_else(|| shelf.gone.get(key)));
+        let quote = |key: &Key, latest: Tariff| match known(key) {
+            _ if vouched == Vouched::Yes || feed.upstream.is_some() => {
+                Quote { confirmed: Some(latest.clone()), latest, since: now }
             }
-            let known = old.and_then(|shelf| shelf.quotes.get(key));
-            Quote { confirmed: known.and_then(|known| known.confirmed_by(&latest, feed, now)), latest }
+            Some(known) => known.followed_by(latest, feed, now),
+            None => Quote { confirmed: None, latest, since: now },
         };
-        let quotes = list.tariffs.into_iter().map(|(key, latest)| (key.clone(), settled(&key, latest))).collect();
-        self.shelves.insert(Arc::clone(&feed.name), Shelf { fetched_at: now, quotes });
+        let quotes: BTreeMap<_, _> =
+            list.tariffs.into_iter().map(|(key, latest)| (key.clone(), quote(&key, latest))).collect();
+        let lost = old.iter().flat_map(|shelf| &shelf.quotes).filter(|(key, _)| !quotes.contains_key(key));
+        let gone = lost.map(|(key, quote)| (key.clone(), quote.clone())).collect();
+        self.shelves.insert(Arc::clone(&feed.name), Shelf { fetched_at: now, feed: feed.clone(), quotes, gone });
         Ok(())
     }
 
-    /// `feed` says what it said before: that confirms it.
-    pub fn confirm(&mut self, feed: &str, now: Timestamp) {
-        if let Some(shelf) = self.shelves.get_mut(feed) {
-            shelf.fetched_at = now;
-            for quote in shelf.quotes.values_mut() {
+    /// `feed` says what it said before, which confirms what it has said for long enough, or all of it if somebody
+    /// vouches for it. Says whether everything is confirmed.
+    pub fn confirm(&mut self, feed: &Feed, now: Timestamp, vouched: Vouched) -> bool {
+        let Some(shelf) = self.shelves.get_mut(&feed.name).filter(|shelf| shelf.feed.is_same_list(feed)) else {
+            return false;
+        };
+        shelf.fetched_at = now;
+        for quote in shelf.quotes.values_mut() {
+            if vouched == Vouched::Yes || quote.is_said_again(feed, now) {
                 quote.confirmed = Some(quote.latest.clone());
             }
         }
+        shelf.quotes.values().all(|quote| quote.confirmed.as_ref() == Some(&quote.latest))
     }
 
-    /// Forgets feeds that are not configured any more.
+    /// Forgets what is not a list of `feeds`.
     pub fn retain(&mut self, feeds: &[Feed]) {
-        self.shelves.retain(|name, _| feeds.iter().any(|feed| feed.name == *name));
+        self.shelves.retain(|_, shelf| feeds.iter().any(|feed| feed.is_same_list(&shelf.feed)));
     }
 }
 
 impl Quote {
-    /// What is confirmed once the feed says `latest`.
-    fn confirmed_by(&self, latest: &Tariff, feed: &Feed, now: Timestamp) -> Option<Tariff> {
-        let repeated = self.latest.says_the_same(latest);
-        let confirmed = self.confirmed.as_ref();
-        let near = confirmed.is_some_and(|known| believe::is_near(known, latest, feed.max_rise, now));
-        if repeated || near { Some(latest.clone()) } else { confirmed.cloned() }
+    /// What is known once the feed says `latest`.
+    fn followed_by(&self, latest: Tariff, feed: &Feed, now: Timestamp) -> Self {
+        let repeated = self.latest.says_the_same(&latest);
+        let since = if repeated { self.since } else { now };
+        let near = self.confirmed.as_ref().is_some_and(|known| believe::is_near(known, &latest, feed.max_rise, now));
+        let believed = near || repeated && self.is_said_again(feed, now);
+        let confirmed = if believed { Some(latest.clone()) } else { self.confirmed.clone() };
+        Self { latest, confirmed, since }
+    }
+
+    /// Whether saying it once more at `now` is saying it twice. The same list fetched twice in a row is not: a slip takes
+    /// its time to be noticed.
+    fn is_said_again(&self, feed: &Feed, now: Timestamp) -> bool {
+        let said_for = Duration::try_from(now.duration_since(self.since)).unwrap_or_default();
+        said_for >= feed.said_again_after()
     }
 }

@@ -78,6 +78,16 @@ url = "https://prices.example/map.json"
 format = "litellm"
 "#;
 
+const UNLISTED: &str = r#"
+[upstreams.openai]
+provider = "openai"
+keys = ["env:KEY"]
+[upstreams.openai.models.x]
+[[prices.feeds]]
+url = "https://prices.example/map.json"
+format = "litellm"
+"#;
+
 fn litellm(provider: &str, rows: &[(&str, &str, &str)]) -> String {
     let row = |(id, input, output): &(&str, &str, &str)| {
         format!(
@@ -126,10 +136,66 @@ fn not_modified_is_saying_it_again() {
     stage.fetch(0, &litellm("openai", &[("gpt-4o", "1e-06", "4e-06")]));
     assert_eq!(stage.price("openai/gpt-4o#").0, 2_500_000);
 
-    let now = stage.stamp();
-    stage.book.confirm("litellm", now);
+    let first = stage.stamp();
+    assert!(!stage.book.confirm(&stage.feeds[0], first + Duration::from_mins(1), Vouched::No));
+    assert_eq!(stage.price("openai/gpt-4o#").0, 2_500_000, "a minute later it is the same slip");
 
+    assert!(stage.book.confirm(&stage.feeds[0], first + Duration::from_hours(6), Vouched::No));
     assert_eq!(stage.price("openai/gpt-4o#").0, 1_000_000);
+}
+
+#[test]
+fn what_was_read_elsewhere_is_not_what_a_feed_says() {
+    let mut stage = Stage::new(OPENAI);
+    stage.fetch(0, &litellm("openai", &[("gpt-4o", "3e-06", "1e-05")]));
+    let moved = OPENAI.replace("map.json", "other.json");
+    let elsewhere = Stage { config: moved, book: stage.book.clone(), ..Stage::new(OPENAI) };
+    assert_eq!(elsewhere.price("openai/gpt-4o#").2, "catalogue");
+
+    let now = stage.stamp();
+    let feed = &Stage::new(&elsewhere.config).feeds[0];
+    assert!(!stage.book.confirm(feed, now, Vouched::No), "nor is it confirmed from there");
+    stage.book.retain(std::slice::from_ref(feed));
+    assert!(stage.book.shelf(&stage.feeds[0]).is_none());
+}
+
+#[test]
+fn a_row_that_was_away_for_one_fetch_is_compared_with_what_it_was() {
+    let mut stage = Stage::new(UNLISTED);
+    let rows = |input| [("a", "1e-06", "1e-06"), ("b", "1e-06", "1e-06"), ("x", input, "1e-06")];
+    stage.fetch(0, &litellm("openai", &rows("1e-06")));
+    stage.fetch(0, &litellm("openai", &rows("1e-06")));
+    stage.fetch(0, &litellm("openai", &rows("1e-06")[..2]));
+    assert!(stage.endpoint("openai/x").price.is_none(), "what no list has is unknown");
+
+    stage.fetch(0, &litellm("openai", &rows("1e-09")));
+
+    assert_eq!(stage.price("openai/x").0, 1_000_000, "the dearer one, until it is said again");
+    assert!(stage.doubt("openai/x").unwrap().0);
+}
+
+#[test]
+fn the_price_of_a_cached_token_is_guarded_and_believed_as_every_other() {
+    let mut stage = Stage::new(OPENAI);
+    let row = |cached: &str| {
+        litellm("openai", &[("gpt-4o", "2.5e-06", "1e-05")])
+            .replace("\"mode\"", &format!("\"cache_read_input_token_cost\": {cached}, \"mode\""))
+    };
+    let cached = |stage: &Stage| stage.endpoint("openai/gpt-4o#").price.unwrap().rates.cached_input.unwrap().0;
+    assert_eq!(cached(&stage), 1_250_000, "as listed");
+
+    stage.fetch(0, &litellm("openai", &[("gpt-4o", "2.6e-06", "1e-05")]));
+    assert_eq!(cached(&stage), 1_250_000, "what the feed does not say stays as listed");
+
+    stage.fetch(0, &row("1e-06"));
+    stage.fetch(0, &row("1e-06"));
+    assert_eq!(cached(&stage), 1_000_000, "a small change of that alone");
+
+    stage.fetch(0, &row("1e-09"));
+    assert_eq!(cached(&stage), 1_000_000, "a slip");
+    assert!(stage.doubt("openai/gpt-4o#").unwrap().0);
+    stage.fetch(0, &row("1e-09"));
+    assert_eq!(cached(&stage), 1_000, "that was none");
 }
 
 #[test]
@@ -157,10 +223,10 @@ fn a_list_that_lost_more_than_half_is_refused_unless_somebody_vouches_for_it() {
 
     let refused = stage.book.accept(&stage.feeds[0], less.clone(), now, Vouched::No);
     assert_eq!(refused, Err(Shrunk { before: 10, now: 4 }));
-    assert_eq!(stage.book.shelf("litellm").unwrap().len(), 10);
+    assert_eq!(stage.book.shelf(&stage.feeds[0]).unwrap().len(), 10);
     stage.book.accept(&stage.feeds[0], half, now, Vouched::No).unwrap();
     stage.book.accept(&stage.feeds[0], less.clone(), now, Vouched::Yes).unwrap();
-    assert_eq!(stage.book.shelf("litellm").unwrap().len(), 4);
+    assert_eq!(stage.book.shelf(&stage.feeds[0]).unwrap().len(), 4);
 }
 
 #[test]
