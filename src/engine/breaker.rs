@@ -186,6 +186,13 @@ impl Breaker {
         }
     }
 
+    /// A call was given up because another one was faster. A probe has to do better than that.
+    pub(super) fn outrun(&mut self, sent: Timestamp, cap: Duration, now: Timestamp) {
+        if sent >= self.since && matches!(self.state, State::Open { .. }) {
+            self.open(cap, now);
+        }
+    }
+
     /// A call failed. `cap` bounds how long it stays open.
     pub(super) fn failed(&mut self, failure: Failure, sent: Timestamp, cap: Duration, now: Timestamp) {
         if sent < self.since {

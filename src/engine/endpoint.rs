@@ -194,6 +194,11 @@ impl EndpointState {
             }
             Event::Abandoned { mode, after, first_token: None } => self.waiting.over(mode, now - after),
             Event::Abandoned { first_token: Some(_), .. } => {}
+            Event::Outrun { mode, after, in_flight_at_send, prompt } => {
+                self.waiting.over(mode, now - after);
+                self.latency.silent_for(after, in_flight_at_send, prompt, now);
+                self.breaker.outrun(now - after, self.open_at_most(now), now);
+            }
         }
         match event {
             Event::Sent { .. } | Event::FirstToken { .. } => {}
@@ -201,7 +206,8 @@ impl EndpointState {
             | Event::Refused { after, .. }
             | Event::Failed { after, .. }
             | Event::Cut { after }
-            | Event::Abandoned { after, .. } => self.ended(now - after),
+            | Event::Abandoned { after, .. }
+            | Event::Outrun { after, .. } => self.ended(now - after),
         }
     }
 
@@ -370,6 +376,7 @@ mod tests {
             failed(Failure::Reset, 1.0, None),
             Event::Cut { after },
             Event::Abandoned { mode: Mode::Stream, after: Duration::from_secs(1), first_token: None },
+            outrun(1),
         ] {
             let mut state = EndpointState::new();
             state.observe(Event::Sent { mode: Mode::Stream }, at(0.0));
@@ -442,6 +449,38 @@ mod tests {
         );
         assert_eq!(state.standing(at(4.2)), Standing::HalfOpen);
         assert!(state.try_admit(Admission::Probe, at(4.2)));
+    }
+
+    fn outrun(after: u64) -> Event {
+        let after = Duration::from_secs(after);
+        Event::Outrun { mode: Mode::Stream, after, in_flight_at_send: 0, prompt: Tokens(10) }
+    }
+
+    #[test]
+    fn whoever_is_outrun_again_and_again_is_slow() {
+        let mut state = EndpointState::new();
+        let event = Event::FirstToken { after: Duration::from_secs(1), in_flight_at_send: 0, prompt: Tokens(10) };
+        for _ in 0..10 {
+            call(&mut state, 0.0, event, 1.0);
+        }
+        let mean = |state: &EndpointState| state.read(at(10.0)).first_token().unwrap().as_secs_f64();
+        call(&mut state, 9.5, outrun(0), 9.5);
+        assert!((mean(&state) - 1.0).abs() < 1e-9, "to be overtaken early says nothing");
+
+        call(&mut state, 5.0, outrun(5), 10.0);
+        assert!(mean(&state) < 2.0, "once may be chance");
+        for _ in 0..3 {
+            call(&mut state, 5.0, outrun(5), 10.0);
+        }
+        assert!(mean(&state) > 3.0, "{}", mean(&state));
+        assert_eq!(state.standing(at(10.0)), Standing::Closed);
+    }
+
+    #[test]
+    fn a_probe_that_is_outrun_opens_the_circuit_again() {
+        let mut state = broken();
+        call(&mut state, 4.0, outrun(1), 5.0);
+        assert!(matches!(state.standing(at(5.0)), Standing::Open { .. }));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What happens to a call: every [`Event::Sent`] is followed by exactly one of the five endings, and a stream's first
+//! What happens to a call: every [`Event::Sent`] is followed by exactly one of the six endings, and a stream's first
 //! token comes between.
 //!
 //! An ending carries all that is learned from it, so that no state of a call is kept here beside the caller's.
@@ -75,5 +75,16 @@ pub enum Event {
         after: Duration,
         /// When a stream's first token came, since it was sent.
         first_token: Option<Duration>,
+    },
+    /// Another call for the same request had a first token first.
+    Outrun {
+        /// How the answer was to be delivered.
+        mode: Mode,
+        /// Since it was sent.
+        after: Duration,
+        /// Calls of ours that were in flight before this one.
+        in_flight_at_send: u32,
+        /// Its prompt.
+        prompt: Tokens,
     },
 }

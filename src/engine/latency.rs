@@ -164,6 +164,17 @@ impl Latency {
         self.usual.first += after.as_secs_f64();
     }
 
+    /// No first token for `after`, and none will come. It would have taken longer: where that is longer than usual, it is
+    /// the least that it says.
+    pub(super) fn silent_for(&mut self, after: Duration, in_flight: u32, prompt: Tokens, now: Timestamp) {
+        self.fade_to(now);
+        let after = after.as_secs_f64();
+        if self.first_tokens.weight > 0.0 && after > self.first_tokens.mean() {
+            self.notice_change(after);
+            self.first_tokens.add(after, f64::from(in_flight), prompt.as_f64());
+        }
+    }
+
     /// What does not fit what is known says that something has changed, and that most of what is known is past. One that
     /// takes long may be a straggler; it takes two.
     fn notice_change(&mut self, after: f64) {

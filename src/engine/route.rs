@@ -101,6 +101,11 @@ impl RouteState {
         granted
     }
 
+    /// Takes back what was granted just now for a call that could not be made.
+    pub fn give_back(&mut self, now: Timestamp) {
+        self.retries.correct(1, 0, now, now);
+    }
+
     /// Whether [`RouteState::withdraw`] would grant one more.
     pub fn would_grant(&mut self, now: Timestamp) -> bool {
         let earned = self.retry.budget.0 * count_to_f64(self.requests.used(now));
@@ -131,6 +136,12 @@ impl RouteState {
             self.hedged += extra.0;
         }
         granted
+    }
+
+    /// Takes back what was granted for a second try that could not be made.
+    pub fn unhedge(&mut self, extra: Dollars, now: Timestamp) {
+        self.hedged = (self.hedged - extra.0).max(0.0);
+        self.give_back(now);
     }
 }
 
@@ -191,6 +202,8 @@ mod tests {
         route.spent(Dollars(1.0), Dollars(0.0), now);
         assert!(route.hedge(Dollars(0.01), Share(0.02), now) && route.hedge(Dollars(0.01), Share(0.02), now));
         assert!(!route.hedge(Dollars(0.01), Share(0.02), now));
+        route.unhedge(Dollars(0.01), now);
+        assert!(route.hedge(Dollars(0.01), Share(0.02), now), "what was not used may be used");
         let later = now + Duration::from_hours(1);
         route.spent(Dollars(1.0), Dollars(0.0), later);
         assert!(route.hedge(Dollars(0.01), Share(0.02), later), "it is forgotten as spending is");

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
-use super::guard::{Basis, End, Guard, Settlement};
+use super::guard::{Basis, End, Guard, Leash, Settlement};
 use super::patience::Running;
 use super::reply::Refusal;
 use super::worker::Worker;
@@ -48,9 +48,11 @@ pub(super) struct Exchange {
     pub explanation: Option<String>,
     /// What failed before.
     pub failed: Vec<(EndpointIx, Failure)>,
-    /// Tries that were given up because another one of them answered.
-    outrun: usize,
+    /// Calls beside the one that counts.
+    beside: usize,
     guard: Option<Guard>,
+    /// The call that counts, while it is looked after elsewhere.
+    lent: Option<Leash>,
     settlement: Option<Settlement>,
     status: Option<u16>,
     outcome: Outcome,
@@ -79,8 +81,9 @@ impl Exchange {
             tag: None,
             explanation: None,
             failed: Vec::new(),
-            outrun: 0,
+            beside: 0,
             guard: None,
+            lent: None,
             settlement: None,
             status: None,
             outcome: Outcome::Cancelled,
@@ -98,16 +101,27 @@ impl Exchange {
         self.endpoint = Some(guard.endpoint());
         self.settlement = None;
         self.guard = Some(guard);
+        self.lent = None;
     }
 
     /// The call in flight, to be looked after elsewhere for a while.
     pub(super) fn lend_call(&mut self) -> Option<Guard> {
-        self.guard.take()
+        let guard = self.guard.take()?;
+        self.lent = Some(guard.leash());
+        Some(guard)
     }
 
-    /// Of two tries, the one that was slower has been given up.
-    pub(super) fn gave_up_one(&mut self) {
-        self.outrun += 1;
+    /// A second call begins beside the one that counts.
+    pub(super) fn calls_another(&mut self) {
+        self.beside += 1;
+    }
+
+    /// Of two calls, `left` is the one that counts now; the other has failed, and is counted among the failures.
+    pub(super) fn is_left_with(&mut self, left: Leash) {
+        self.beside -= 1;
+        self.endpoint = Some(left.endpoint);
+        self.settlement = None;
+        self.lent = Some(left);
     }
 
     /// The call in flight.
@@ -119,6 +133,8 @@ impl Exchange {
     pub(super) fn settle(&mut self, end: End) {
         if let Some(guard) = self.guard.take() {
             self.settlement = Some(guard.end(end));
+        } else if let Some(lent) = self.lent.take() {
+            self.settlement = lent.settlement();
         }
     }
 
@@ -194,7 +210,7 @@ impl Exchange {
 
     /// Calls of upstreams so far.
     pub(super) fn attempts(&self) -> u32 {
-        let calls = self.outrun
+        let calls = self.beside
             + self.failed.len()
             + usize::from(self.endpoint.is_some_and(|endpoint| self.last_failed() != Some(endpoint)));
         u32::try_from(calls).unwrap_or(u32::MAX)

@@ -192,6 +192,9 @@ fn next_call(exchange: &mut Exchange, call: &Call, failures: &Failures) -> Resul
         }
         plan = decide_again(exchange, call, failures);
     }
+    if is_retry {
+        snapshot.routes[call.route].with(|state| state.give_back(runtime::now()));
+    }
     Err(failures.or_else(&snapshot.model, || nothing_eligible(&plan, call)))
 }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::HeaderMap;
+use parking_lot::Mutex;
 
 use super::failover::Call;
 use super::quota::told;
@@ -85,17 +86,33 @@ pub(super) struct Guard {
     /// What an allowance pays of it.
     grant: Option<Grant>,
     tickets: Option<Tickets>,
-    outrun: Arc<AtomicBool>,
+    leash: Arc<Leashed>,
 }
 
-/// Tells a call in flight that another try of its request has answered.
+/// What whoever has let go of a call still has to do with it.
 #[derive(Clone, Debug)]
-pub(super) struct Outrun(Arc<AtomicBool>);
+pub(super) struct Leash {
+    /// The endpoint that is called.
+    pub(super) endpoint: EndpointIx,
+    shared: Arc<Leashed>,
+}
 
-impl Outrun {
-    /// Its guard ends so when it is dropped.
-    pub(super) fn tell(&self) {
-        self.0.store(true, Ordering::Relaxed);
+#[derive(Debug, Default)]
+struct Leashed {
+    outrun: AtomicBool,
+    /// If its guard was dropped.
+    settlement: Mutex<Option<Settlement>>,
+}
+
+impl Leash {
+    /// Another try of its request has answered: its guard ends so when it is dropped.
+    pub(super) fn outrun(&self) {
+        self.shared.outrun.store(true, Ordering::Relaxed);
+    }
+
+    /// How it ended, if its guard was dropped.
+    pub(super) fn settlement(&self) -> Option<Settlement> {
+        *self.shared.settlement.lock()
     }
 }
 
@@ -131,13 +148,13 @@ impl Guard {
             output_estimate: Tokens::ZERO,
             grant: grant(snapshot, entry, thinking),
             tickets: Some(tickets),
-            outrun: Arc::default(),
+            leash: Arc::default(),
         })
     }
 
-    /// By which it can be told that another try has answered.
-    pub(super) fn outrun(&self) -> Outrun {
-        Outrun(Arc::clone(&self.outrun))
+    /// What stays when it is handed on.
+    pub(super) fn leash(&self) -> Leash {
+        Leash { endpoint: self.endpoint, shared: Arc::clone(&self.leash) }
     }
 
     /// The endpoint that is called.
@@ -271,7 +288,13 @@ impl Guard {
             End::Refused => Event::Refused { mode: self.mode, after },
             End::Failed { failure, retry_after } => Event::Failed { mode: self.mode, failure, after, retry_after },
             End::Cut => Event::Cut { after },
-            End::Abandoned | End::Outrun => Event::Abandoned { mode: self.mode, after, first_token: self.first_token },
+            End::Abandoned => Event::Abandoned { mode: self.mode, after, first_token: self.first_token },
+            End::Outrun => Event::Outrun {
+                mode: self.mode,
+                after,
+                in_flight_at_send: self.in_flight_at_send,
+                prompt: self.prompt.saturating_sub(self.promised),
+            },
         }
     }
 
@@ -369,6 +392,10 @@ const fn result(end: End) -> AttemptResult {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.settle(if self.outrun.load(Ordering::Relaxed) { End::Outrun } else { End::Abandoned });
+        if self.tickets.is_some() {
+            let outrun = self.leash.outrun.load(Ordering::Relaxed);
+            let settlement = self.settle(if outrun { End::Outrun } else { End::Abandoned });
+            *self.leash.settlement.lock() = Some(settlement);
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::attempt::{Limits, Trouble, Verdict};
 use super::exchange::Exchange;
 use super::failover::{Call, ask, is_permitted, wished};
 use super::failures::Failures;
-use super::guard::{Guard, Outrun};
+use super::guard::{End, Guard, Leash};
 use super::worker::{Held, Worker};
 use crate::engine::{Admission, Entry, HedgePolicy, decide, hedge};
 use crate::ids::EndpointIx;
@@ -51,7 +51,7 @@ pub(super) async fn race(
     let begun = runtime::now();
     let Some(guard) = exchange.lend_call() else { return (first.endpoint, Verdict::Failed(Trouble::of_ours())) };
     let shared = (Arc::clone(&exchange.worker), Arc::clone(&exchange.snapshot));
-    let outrun = guard.outrun();
+    let leash = guard.leash();
     let leader = tried(shared.clone(), call, guard, limits, exchange.worker.shared.hold());
     tokio::pin!(leader);
     let rival = {
@@ -70,9 +70,10 @@ pub(super) async fn race(
         None => leader.await,
         Some((entry, guard)) => {
             let answer = failures.patience(exchange, call, &entry);
-            let (rival_outrun, limits) = (guard.outrun(), Limits { answer, ..limits });
+            let (rival_leash, limits) = (guard.leash(), Limits { answer, ..limits });
             let rival = tried(shared, call, guard, limits, exchange.worker.shared.hold());
-            duel(exchange, failures, (leader, outrun), (rival, rival_outrun)).await
+            exchange.calls_another();
+            duel(exchange, failures, (leader, leash), (rival, rival_leash)).await
         }
     };
     exchange.waited(runtime::now().since(begun));
@@ -85,8 +86,8 @@ pub(super) async fn race(
 async fn duel(
     exchange: &mut Exchange,
     failures: &mut Failures,
-    (mut leader, leader_outrun): (impl Future<Output = (Guard, Verdict)> + Unpin, Outrun),
-    (rival, rival_outrun): (impl Future<Output = (Guard, Verdict)>, Outrun),
+    (mut leader, leader_leash): (impl Future<Output = (Guard, Verdict)> + Unpin, Leash),
+    (rival, rival_leash): (impl Future<Output = (Guard, Verdict)>, Leash),
 ) -> (Guard, Verdict) {
     let metrics = Arc::clone(&exchange.worker.shared.metrics);
     let mut rival = Box::pin(rival);
@@ -99,12 +100,18 @@ async fn duel(
         let endpoint = guard.endpoint();
         exchange.calling(guard);
         failures.note(exchange, endpoint, trouble);
+        exchange.is_left_with(if is_rival { leader_leash } else { rival_leash });
         metrics.record_hedge(if is_rival { HedgeResult::Failed } else { HedgeResult::Won });
         return if is_rival { leader.await } else { rival.await };
     }
-    let loser = if is_rival { leader_outrun } else { rival_outrun };
-    loser.tell();
-    exchange.gave_up_one();
+    if is_rival && matches!(verdict, Verdict::Refused(..)) {
+        // What one provider finds wrong with a request is no answer while another has accepted it.
+        guard.end(End::Refused);
+        metrics.record_hedge(HedgeResult::Failed);
+        return leader.await;
+    }
+    let loser = if is_rival { leader_leash } else { rival_leash };
+    loser.outrun();
     metrics.record_hedge(if is_rival { HedgeResult::Won } else { HedgeResult::Lost });
     (guard, verdict)
 }
@@ -156,8 +163,14 @@ fn rival(
     let sound = |entry: &&Entry| entry.admission == Admission::Normal && entry.exploration.0 <= 0.0;
     let entry = plan.entries.iter().find(sound).filter(|entry| entry.tier == first.tier)?;
     let cost = hedge(first, waited, entry, &wish)?;
-    let granted = snapshot.routes[call.route].with(|state| state.hedge(cost, policy.max_extra_cost, now));
-    let guard = granted.then(|| Guard::admit(snapshot, entry, call)).flatten()?;
+    let route = &snapshot.routes[call.route];
+    if !route.with(|state| state.hedge(cost, policy.max_extra_cost, now)) {
+        return None;
+    }
+    let Some(guard) = Guard::admit(snapshot, entry, call) else {
+        route.with(|state| state.unhedge(cost, now));
+        return None;
+    };
     tracing::debug!(request_id = %exchange.id, endpoint = %snapshot.model.endpoints[entry.endpoint].id, "second try");
     Some((*entry, guard))
 }

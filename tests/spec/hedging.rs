@@ -83,8 +83,47 @@ async fn a_straggler_is_overtaken_and_given_up() {
     assert!((pair.hedges("won") - 1.0).abs() < 1e-9 && pair.wasted() > 0.0);
     let failures = pair.rig.metric("faregate_attempts_total{model=\"m\",result=\"timeout\",upstream=\"cheap\"}");
     assert!(failures.abs() < 1e-9, "to be slower is no failure");
-    let next = pair.ask().await.0;
-    assert_eq!(next.header("x-faregate-upstream"), "cheap", "and one slow answer is no habit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_hangs_is_not_asked_first_for_long() {
+    let pair = pair(HEDGE).await;
+    pair.cheap.set_fault(Some(Fault::HangBeforeFirstToken));
+    let mut attempts = Vec::new();
+    for _ in 0..8 {
+        attempts.push(pair.ask().await.0.header("x-faregate-attempts").to_owned());
+    }
+    assert_eq!(attempts.last().unwrap(), "1", "{attempts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rival_that_does_not_take_the_request_is_no_answer() {
+    let pair = pair(HEDGE).await;
+    pair.cheap.fault_next(Fault::Slow(6.0));
+    pair.dear.fault_next(Fault::error_status(400));
+
+    let (reply, _) = pair.ask().await;
+
+    assert_eq!((reply.header("x-faregate-upstream"), reply.header("x-faregate-attempts")), ("cheap", "2"));
+    assert!((pair.hedges("failed") - 1.0).abs() < 1e-9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_two_calls_is_accounted_for() {
+    let pair = pair(HEDGE).await;
+    pair.cheap.fault_next(Fault::HangBeforeFirstToken);
+    pair.dear.fault_next(Fault::Slow(30.0));
+    let request = pair.rig.stream("fast");
+
+    let left = tokio::time::timeout(Duration::from_secs(1), request).await;
+
+    assert!(left.is_err());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let log = pair.rig.log();
+    let line = log.last().unwrap();
+    assert_eq!((&line["outcome"], &line["attempts"]), (&"cancelled".into(), &2.into()), "{line}");
+    assert!(line["input_tokens"].as_u64().is_some_and(|tokens| tokens > 0), "{line}");
+    assert_eq!(line["endpoint"], "cheap/m");
 }
 
 #[tokio::test(start_paused = true)]
