@@ -10,7 +10,7 @@ use rand::RngExt as _;
 use super::eligible::{Eligibility, Lengths, eligibility, fits, is_capable, is_stale};
 use super::features::{Mode, Objective, Request};
 use super::plan::{Candidate, Cause, Entry, Plan, Reason, View};
-use super::score::{Forecast, Outline, Pool};
+use super::score::{Forecast, Outline, Pool, standard_error};
 use super::trial::Offer;
 use crate::ids::EndpointIx;
 use crate::units::{Dollars, Timestamp, Tokens, len_to_u64};
@@ -30,10 +30,29 @@ const LISTED: usize = 8;
 /// When to ask again if a probe is out and nothing else is known.
 const PROBE_ANSWER: Duration = Duration::from_secs(1);
 
+/// Whom to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Those who may come onto the list.
+    AsNeeded,
+    /// Everybody.
+    AtAll,
+}
+
 /// Whom to try for `request`, and in which order.
 pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl rand::Rng) -> Plan {
+    decide_by(Look::AsNeeded, view, request, now, rng)
+}
+
+pub(super) fn decide_by(
+    look: Look,
+    view: &View<'_>,
+    request: &Request,
+    now: Timestamp,
+    rng: &mut impl rand::Rng,
+) -> Plan {
     let mut plan = Plan::default();
-    let options = options(view, request, now, &mut plan.rejected);
+    let options = options(look, view, request, now, &mut plan.rejected);
     let mut admitted = admit(&options, &mut plan.rejected);
     if admitted.is_empty() {
         plan.cause = Some(cause(&plan.rejected));
@@ -52,7 +71,7 @@ pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl
         first.exploration = Dollars(offer.cost);
     }
     // Whoever is asked last is given all the time there is.
-    if let Some(last) = plan.entries.last_mut().filter(|_| ranked.len() <= LISTED) {
+    if let Some(last) = plan.entries.last_mut().filter(|_| ranked.len() < LISTED) {
         last.first_token_limit = setting.most;
     }
     plan
@@ -69,9 +88,10 @@ struct Setting<'a> {
 }
 
 /// Looks at the candidates tier by tier, and no further than for the list: at no lower tier once the list is full, and
-/// at nobody whose bill and time alone are more than the whole score of the last on it. One that is due for a trial is looked at
-/// whatever it costs.
+/// at nobody whose bill and time alone are too much to come onto it or to lead it. One that is due for a trial is looked
+/// at whatever it costs.
 fn options<'a>(
+    look: Look,
     view: &'a View<'a>,
     request: &Request,
     now: Timestamp,
@@ -80,9 +100,9 @@ fn options<'a>(
     let pool = Pool::of(view, request);
     let lengths = lengths(view, request);
     let mut options = Vec::with_capacity(view.candidates.len());
-    let mut list = Shortlist { spread: view.objective.spread.0, ..Shortlist::default() };
+    let mut list = Shortlist::new(look, view.objective.spread.0);
     let mut tier = view.candidates.iter().map(|candidate| candidate.tier).min();
-    while let Some(current) = tier.filter(|_| list.bound().is_none()) {
+    while let Some(current) = tier.filter(|_| !list.is_full()) {
         for candidate in view.candidates.iter().filter(|candidate| candidate.tier == current) {
             if !is_capable(candidate, request) {
                 rejected.push((candidate.endpoint, Reason::Incapable));
@@ -93,15 +113,16 @@ fn options<'a>(
                 continue;
             }
             let outline = Outline::of(candidate, view, request, &pool);
-            let is_beyond = list.bound().is_some_and(|bound| outline.least().0 > bound);
-            if is_beyond && candidate.price.is_some() && candidate.health.trial.is_none() {
+            let luck = || chance(view.objective, outline.standard_error(candidate, request.mode));
+            let may_be_left_out = candidate.price.is_some() && candidate.health.trial.is_none();
+            if may_be_left_out && list.is_out_of_reach(outline.least().0, luck) {
                 continue;
             }
             let forecast = Forecast::with(outline, candidate, view, request, &pool);
             let eligibility = eligibility(candidate, &forecast, &pool, view.objective.max_cost, now);
             let choice = Choice::new(candidate, options.len(), forecast, eligibility);
             if matches!(eligibility, Eligibility::Yes(_)) && candidate.price.is_some() {
-                list.add(choice.score.0);
+                list.add(choice.score.0, is_stale(candidate));
             }
             options.push(choice);
         }
@@ -111,16 +132,25 @@ fn options<'a>(
 }
 
 /// The best scores so far of those that may be tried.
-#[derive(Default)]
 struct Shortlist {
     scores: [f64; LISTED],
     count: usize,
+    /// The best of those who may lead whatever else is found: the money for trying stale ones may be used up.
+    best: f64,
     spread: f64,
+    look: Look,
 }
 
 impl Shortlist {
+    const fn new(look: Look, spread: f64) -> Self {
+        Self { scores: [0.0; LISTED], count: 0, best: f64::INFINITY, spread, look }
+    }
+
     /// Sorted by insertion: the list is short, and most scores are no better than its last.
-    fn add(&mut self, score: f64) {
+    fn add(&mut self, score: f64, is_stale: bool) {
+        if !is_stale {
+            self.best = self.best.min(score);
+        }
         if self.count < LISTED {
             self.count += 1;
         } else if self.scores.last().is_some_and(|worst| score >= *worst) {
@@ -134,10 +164,16 @@ impl Shortlist {
         }
     }
 
-    /// Once it is full: whoever is worse than the worst of them, and out of reach of the best, is not looked at.
-    fn bound(&self) -> Option<f64> {
-        let (Some(best), Some(worst)) = (self.scores.first(), self.scores.last()) else { return None };
-        (self.count == LISTED).then(|| worst.max(best * (1.0 + self.spread)))
+    fn is_full(&self) -> bool {
+        self.count == LISTED && self.look == Look::AsNeeded
+    }
+
+    /// Whether somebody whose score is no less than `least` is worse than the worst of a full list, and by more than
+    /// `luck` out of reach of the best.
+    fn is_out_of_reach(&self, least: f64, luck: impl FnOnce() -> f64) -> bool {
+        self.is_full()
+            && self.scores.last().is_some_and(|worst| least > *worst)
+            && least - luck() > self.best * (1.0 + self.spread)
     }
 }
 
@@ -234,15 +270,6 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// Of the expected time to a first token, in seconds. A newcomer's is no estimate.
-    fn standard_error(&self, mode: Mode) -> f64 {
-        let latency = &self.candidate.health.latency;
-        match mode {
-            Mode::Stream if latency.weight > 0.0 => self.forecast.first_token * latency.relative_error,
-            Mode::Stream | Mode::Plain | Mode::Embedding => 0.0,
-        }
-    }
-
     /// How long to wait where others could be asked instead. Each timeout doubles it: a slow endpoint would otherwise be
     /// cut off for ever without its true time being seen.
     fn limit(&self, most: f64, request: &Request) -> f64 {
@@ -276,21 +303,26 @@ fn peers<'o, 'a>(ranked: &'o [&'a Choice<'a>]) -> impl Iterator<Item = &'a Choic
     ranked.iter().copied().take_while(move |option| Some(option.candidate.tier) == tier)
 }
 
+/// What a difference between two scores may be by chance, in dollars. Without any spread, the best is asked and nobody
+/// else.
+fn chance(objective: &Objective, standard_error: f64) -> f64 {
+    if objective.spread.0 > 0.0 { objective.value_of_second.0 * CHANCE * standard_error } else { 0.0 }
+}
+
 /// Moves one of those within `spread` of the best of the first tier to the front, or so near that it may be by chance
 /// that it seems worse: equals would else not share, but take turns in being the lucky one.
 fn lead_with_one_of_the_best(ranked: &mut [&Choice<'_>], setting: &Setting<'_>, rng: &mut impl rand::Rng) {
     let Setting { view, request, usual, .. } = *setting;
-    let Objective { spread, value_of_second, exploration, .. } = *view.objective;
+    let Objective { spread, exploration, .. } = *view.objective;
     let affordable = |option: &Choice<'_>| view.route.may_explore(option.exploration(usual), exploration);
     let is_priced = |option: &Choice<'_>| option.candidate.price.is_some();
     let Some(best) = peers(ranked).find(|option| affordable(option)) else { return };
     let bound = best.score.0 * (1.0 + spread.0);
-    // Without any spread, the best is asked and nobody else.
-    let chance = |option: &Choice<'_>| {
-        if spread.0 > 0.0 { value_of_second.0 * CHANCE * option.standard_error(request.mode) } else { 0.0 }
+    let luck = |option: &Choice<'_>| {
+        chance(view.objective, standard_error(option.candidate, option.forecast.first_token, request.mode))
     };
     let as_good = |option: &Choice<'_>| {
-        option.score.0 - chance(option) <= bound && is_priced(option) == is_priced(best) && affordable(option)
+        option.score.0 - luck(option) <= bound && is_priced(option) == is_priced(best) && affordable(option)
     };
     let count = peers(ranked).filter(|option| as_good(option)).count();
     let pick = rng.random_range(0..count.max(1));

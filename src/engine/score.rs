@@ -210,9 +210,23 @@ impl Outline {
         Self { terms, list, prompt, output, first_token, pace, crowding }
     }
 
+    /// Of the expected time to a first token.
+    pub(super) fn standard_error(&self, candidate: &Candidate<'_>, mode: Mode) -> f64 {
+        standard_error(candidate, self.first_token, mode)
+    }
+
     /// The least that the score can be: no term is negative.
     pub(super) fn least(&self) -> Dollars {
         self.terms.usd + self.terms.latency + self.terms.shadow + self.terms.handicap
+    }
+}
+
+/// Of the expected time to a first token, in seconds. A newcomer's is no estimate.
+pub(super) fn standard_error(candidate: &Candidate<'_>, first_token: f64, mode: Mode) -> f64 {
+    let latency = &candidate.health.latency;
+    match mode {
+        Mode::Stream if latency.weight > 0.0 => first_token * latency.relative_error,
+        Mode::Stream | Mode::Plain | Mode::Embedding => 0.0,
     }
 }
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
+use super::decide::{Look, decide_by};
 use super::{
     Candidate, Capabilities, Content, EndpointState, Event, Handicap, Ledger, LengthClass, Limits, Mode, Objective,
-    Plan, Price, PromptEstimate, Request, RetryPolicy, RouteReading, RouteState, Thinking, Toll, Usage, View, decide,
+    Plan, Price, PromptEstimate, Request, RetryPolicy, RouteReading, RouteState, Thinking, Toll, Usage, View,
 };
 use crate::ids::{EndpointIx, Position as _};
 use crate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -132,6 +133,19 @@ pub(super) fn plan_of(
     seed: u64,
     now: Timestamp,
 ) -> Plan {
+    plan_by(Look::AsNeeded, benches, objective, route, request, seed, now)
+}
+
+/// As [`plan_of`], and whom to look at.
+pub(super) fn plan_by(
+    look: Look,
+    benches: &[Bench],
+    objective: &Objective,
+    route: RouteReading,
+    request: &Request,
+    seed: u64,
+    now: Timestamp,
+) -> Plan {
     let candidates: Vec<_> =
         benches.iter().enumerate().map(|(position, bench)| bench.candidate(position, request, now)).collect();
     let view = View {
@@ -143,7 +157,7 @@ pub(super) fn plan_of(
             Mode::Plain | Mode::Embedding => Duration::from_mins(5),
         },
     };
-    decide(&view, request, now, &mut StdRng::seed_from_u64(seed))
+    decide_by(look, &view, request, now, &mut StdRng::seed_from_u64(seed))
 }
 
 /// As [`plan_of`], on a route without history.

@@ -109,16 +109,33 @@ proptest! {
     }
 
     #[test]
-    fn whoever_is_not_looked_at_would_not_be_on_the_list(draws in prop::collection::vec(draw(), 0..40)) {
-        let benches: Vec<_> = draws.iter().map(bench).collect();
-        let plan = |spread| {
-            let objective = Objective { spread: Share(spread), ..objective() };
-            plan(&benches, &objective, &request(500), 1, NOW)
+    fn whoever_is_not_looked_at_would_neither_be_on_the_list_nor_lead_it(
+        draws in prop::collection::vec(draw(), 0..40),
+        // From as they are to all at one price, so that chance decides.
+        alike in 0..3_u8,
+        spread in 0.0..0.5_f64,
+        // Later, those who have answered little are stale, and the money for trying them may be used up.
+        (later, explored) in (0..60_u64, 0.0..2.0_f64),
+    ) {
+        let narrowed = |draw: Draw| match alike {
+            0 => draw,
+            1 => Draw { input: 1.0 + draw.input / 20.0, output: 1.0, failures: 0, tier: 0, ..draw },
+            _ => Draw { input: 1.0, output: 1.0, failures: 0, tier: 0, ..draw },
         };
-        // So wide a spread that nobody is beyond it.
-        let (some, all) = (plan(0.01), plan(1e12));
-        prop_assert_eq!(some.entries.len(), all.entries.len());
-        prop_assert!(some.scores.iter().take(8).eq(all.scores.iter().take(8)));
+        let benches: Vec<_> = draws.into_iter().map(|draw| bench(&narrowed(draw))).collect();
+        let now = NOW + Duration::from_secs(later);
+        let value_of_second = Dollars(0.01);
+        let objective = Objective { spread: Share(spread), exploration: Share(0.01), value_of_second, ..objective() };
+        let mut route = route();
+        route.spent(Dollars(100.0), Dollars(explored), now);
+        let request = request(500);
+        for seed in 0..8 {
+            let plan = |look| {
+                let route = route.read(LengthClass::of(&request), now);
+                plan_by(look, &benches, &objective, route, &request, seed, now)
+            };
+            prop_assert_eq!(plan(Look::AsNeeded).entries, plan(Look::AtAll).entries);
+        }
     }
 
     #[test]
