@@ -76,6 +76,7 @@ fn decisions(c: &mut Criterion) {
             toll: Toll { per_request: 1e-5, per_input: 1e-8, per_output: 1e-8, per_dollar: 0.0 },
             free: None,
             warm: Tokens(0),
+            broke_until: None,
             cache_hit: 0.5,
         })
         .collect();

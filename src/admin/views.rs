@@ -242,7 +242,7 @@ fn state(snapshot: &Snapshot, position: EndpointIx, now: Timestamp) -> (Endpoint
         Override::Disabled => return (EndpointState::Disabled, None),
         Override::Enabled => {}
     }
-    if let Some(until) = snapshot.seats[position].empty_until(now) {
+    if let Some(until) = snapshot.broke_until(position, now) {
         return (EndpointState::Blocked, Some(until));
     }
     match cell.standing(now) {

@@ -14,7 +14,7 @@ pub struct Pointers<'a> {
 }
 
 /// The wallets in `body`: amounts with their currencies where those are named. `None` if it does not read as said: a gap
-/// in an answer is no empty wallet. An amount below nought is a debt.
+/// in an answer is no empty wallet, and neither is a list without one. An amount below nought is a debt.
 pub fn wallets(body: &[u8], at: Pointers<'_>) -> Option<Vec<(f64, Option<String>)>> {
     let answer: Value = serde_json::from_slice(body).ok()?;
     let wallet = |one: &Value| {
@@ -24,10 +24,11 @@ pub fn wallets(body: &[u8], at: Pointers<'_>) -> Option<Vec<(f64, Option<String>
         };
         Some((amount(one.pointer(at.amount)?)?, currency))
     };
-    match at.each {
-        Some(each) => answer.pointer(each)?.as_array()?.iter().map(wallet).collect(),
-        None => Some(vec![wallet(&answer)?]),
-    }
+    let wallets: Vec<_> = match at.each {
+        Some(each) => answer.pointer(each)?.as_array()?.iter().map(wallet).collect::<Option<_>>()?,
+        None => vec![wallet(&answer)?],
+    };
+    Some(wallets).filter(|wallets| !wallets.is_empty())
 }
 
 fn amount(value: &Value) -> Option<f64> {
@@ -61,5 +62,6 @@ mod tests {
         for body in [&b"<html>"[..], b"{}", b"{\"a\": null}", b"{\"a\": \"much\"}", b"{\"a\": \"NaN\"}"] {
             assert!(wallets(body, at).is_none(), "{}", String::from_utf8_lossy(body));
         }
+        assert!(wallets(b"{\"all\": []}", Pointers { each: Some("/all"), ..at }).is_none(), "nor is a list of none");
     }
 }

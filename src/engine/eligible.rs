@@ -74,7 +74,9 @@ pub(super) fn fits(candidate: &Candidate<'_>, request: &Request, lengths: Length
 /// Whether it would answer soon if quota allowed.
 pub(super) fn is_reachable(candidate: &Candidate<'_>, now: Timestamp) -> bool {
     const SOON: std::time::Duration = std::time::Duration::from_secs(1);
-    candidate.health.blocked_until <= now + SOON && !matches!(candidate.health.gate, Gate::Open { .. } | Gate::Probing)
+    let has_money = candidate.broke_until.is_none() || candidate.free.is_some();
+    let is_open = !matches!(candidate.health.gate, Gate::Open { .. } | Gate::Probing);
+    has_money && is_open && candidate.health.blocked_until <= now + SOON
 }
 
 /// Whether it may be tried now, given that it can.
@@ -91,6 +93,11 @@ pub(super) fn eligibility(
     }
     if now < health.blocked_until {
         return Eligibility::No(Reason::Blocked { until: health.blocked_until });
+    }
+    if let Some(until) = candidate.broke_until
+        && (candidate.price.is_none() || forecast.terms.usd.0 > 0.0)
+    {
+        return Eligibility::No(Reason::Blocked { until });
     }
     if let Some(reason) = quota(candidate, forecast, now) {
         return Eligibility::No(reason);

@@ -86,13 +86,6 @@ pub struct Reading {
     pub(super) trial: Option<Offer>,
 }
 
-impl Reading {
-    /// Nothing is sent to it before `until`, whatever its health.
-    pub fn block(&mut self, until: Timestamp) {
-        self.blocked_until = self.blocked_until.max(until);
-    }
-}
-
 impl EndpointState {
     /// An endpoint of which nothing is known.
     pub fn new() -> Self {

@@ -53,6 +53,8 @@ pub struct Candidate<'a> {
     pub toll: Toll,
     /// What is left of an allowance.
     pub free: Option<Free>,
+    /// When it is worth looking again, if its account has no money: until then it gets what costs nothing.
+    pub broke_until: Option<Timestamp>,
     /// Tokens of the prompt that its cache is likely to hold.
     pub warm: Tokens,
     /// Which part of what should be in its cache turned out to be.

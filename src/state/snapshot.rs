@@ -18,7 +18,7 @@ use super::registry::Registry;
 use super::target::{Target, TargetError};
 use super::tenants::Tenants;
 use super::wallets::WalletCell;
-use crate::engine::{Candidate, LengthClass, Limits, Request, View};
+use crate::engine::{Candidate, LengthClass, Limits, Price, Request, View};
 use crate::ids::{AllowanceIx, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx};
 use crate::observe::labels::NONE;
 use crate::observe::{EndpointMetrics, Metrics, RequestMetrics};
@@ -210,7 +210,8 @@ impl Snapshot {
 
     /// Goes on with what requests have left in `before`, which was made from the same files at other prices.
     pub fn succeed(&mut self, before: &Self) {
-        let ids = |snapshot: &Self| snapshot.model.allowances.values().map(|one| Arc::clone(&one.id)).collect::<Vec<_>>();
+        let ids =
+            |snapshot: &Self| snapshot.model.allowances.values().map(|one| Arc::clone(&one.id)).collect::<Vec<_>>();
         let covered = |snapshot: &Self| snapshot.model.endpoints.values().map(|one| one.allowance).collect::<Vec<_>>();
         if (ids(self), covered(self)) == (ids(before), covered(before)) {
             self.inlet = Arc::clone(&before.inlet);
@@ -235,10 +236,7 @@ impl Snapshot {
                     continue;
                 }
                 let endpoint = &self.model.endpoints[entry.endpoint];
-                let (mut health, toll) = seat.cell.read(now);
-                if let Some(until) = seat.empty_until(now) {
-                    health.block(until);
-                }
+                let (health, toll) = seat.cell.read(now);
                 let prompt = seat.model.estimate(&request.content);
                 candidates.push(Candidate {
                     endpoint: entry.endpoint,
@@ -253,12 +251,21 @@ impl Snapshot {
                     quota: seat.quotas.read(prompt.tokens(), now),
                     toll,
                     free: endpoint.allowance.map(|allowance| self.allowances[allowance].cell.read()),
+                    broke_until: seat.empty_until(now),
                     warm: seat.warm(warmth, endpoint.cache, prompt.tokens(), now),
                     cache_hit: if endpoint.cache.is_some() { seat.cell.cache_hit() } else { 0.0 },
                 });
             }
         }
         candidates
+    }
+
+    /// When it is worth looking again, if nothing can be asked of an endpoint for want of money.
+    pub fn broke_until(&self, endpoint: EndpointIx, now: Timestamp) -> Option<Timestamp> {
+        let Endpoint { price, allowance, .. } = &self.model.endpoints[endpoint];
+        let costs_nothing = price.as_deref().is_some_and(|price| *price == Price::default());
+        let is_given = allowance.is_some_and(|allowance| self.allowances[allowance].cell.ratio() > 0.0);
+        self.seats[endpoint].empty_until(now).filter(|_| !costs_nothing && !is_given)
     }
 
     /// What the engine decides on.

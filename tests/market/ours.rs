@@ -159,6 +159,7 @@ impl Ours {
                 toll: Toll::default().with(Unit::Tokens, self.worth_of_free(position)),
             }),
             warm: tokens(self.warm(order, position, now)),
+            broke_until: None,
             cache_hit: if seat.cache.is_some() { seat.kept / seat.promised } else { 0.0 },
         })
         .collect()

@@ -15,10 +15,14 @@ fn prepaid(cents: u64) -> Profile {
     Profile { models, wallet: Some(PicoUsd(cents * 10_000_000_000)), ..serving(&["m"]) }
 }
 
-fn config() -> String {
+fn prepaid_upstream(price: &str) -> String {
     let balance = r#"keys = ["literal:k"]
         balance = { path = "/user/balance", each = "/balance_infos", amount = "/total_balance", currency_at = "/currency" }"#;
-    upstream("cheap", "m", "2", "2").replace("keys = []", balance) + &upstream("dear", "m", "5", "5")
+    upstream("cheap", "m", price, price).replace("keys = []", balance)
+}
+
+fn config() -> String {
+    prepaid_upstream("2") + &upstream("dear", "m", "5", "5")
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,4 +61,27 @@ async fn a_look_up_that_fails_shuts_nobody_out() {
     assert_eq!(cheap.stats().answered, 1);
     let asked = cheap.recorded_requests();
     assert!(asked.iter().any(|request| request.path == "/v1/user/balance"), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_costs_nothing_needs_no_money() {
+    let given = "[[upstreams.cheap.allowances]]\nmodels = [\"m*\"]\namount = \"3 requests\"\n";
+    let free = prepaid_upstream("0");
+    let given = prepaid_upstream("2") + given;
+    for (config, answered) in [(free, 5), (given, 3)] {
+        let (cheap, dear) = (provider(prepaid(0)), provider(serving(&["m"])));
+        let config = config + &upstream("dear", "m", "5", "5");
+        let rig = Rig::new(
+            &config,
+            "[objective]\nspread = \"0%\"\nvalue_of_second = \"0 USD\"\n",
+            &[("cheap", &cheap), ("dear", &dear)],
+        );
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        cheap.top_up(PicoUsd(10_000_000_000));
+        let mut by_cheap = 0;
+        for _ in 0..5 {
+            by_cheap += usize::from(rig.chat("m").await.header("x-faregate-upstream") == "cheap");
+        }
+        assert_eq!(by_cheap, answered, "{config}");
+    }
 }

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use self::get::Got;
-use self::keep::{Kept, Keeper, Note};
+use self::keep::{Keeper, Kept, Note};
 use super::fetch::FetchError;
 use super::source::Source;
 use crate::policy::book::{Book, ListError, Shrunk, Vouched};

@@ -114,6 +114,7 @@ impl Bench {
             quota: self.ledger.read(request.prompt, now),
             toll: Toll::default(),
             free: None,
+            broke_until: None,
             warm: Tokens::ZERO,
             cache_hit: 0.0,
         }
