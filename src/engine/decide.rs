@@ -11,6 +11,7 @@ use super::eligible::{Eligibility, Lengths, eligibility, fits, is_capable, is_st
 use super::features::{Mode, Objective, Request};
 use super::plan::{Candidate, Cause, Entry, Plan, Reason, View};
 use super::score::{Forecast, Outline, Pool, standard_error};
+use super::shortlist::{LISTED, Look, Shortlist};
 use super::trial::Offer;
 use crate::ids::EndpointIx;
 use crate::units::{Dollars, Timestamp, Tokens, len_to_u64};
@@ -25,20 +26,8 @@ const LEAST_FIRST_TOKEN: f64 = 2.0;
 const LEAST_ANSWER: f64 = 8.0;
 /// The difference between two estimates that is put down to chance, in standard errors of the worse one.
 const CHANCE: f64 = 1.0;
-/// So many are put on the list: whoever has failed so often has run out of tries.
-const LISTED: usize = 8;
 /// When to ask again if a probe is out and nothing else is known.
 const PROBE_ANSWER: Duration = Duration::from_secs(1);
-
-/// Whom to look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
-    /// Those who may come onto the list.
-    AsNeeded,
-    /// Everybody: what the other is compared with.
-    #[cfg_attr(not(test), expect(dead_code, reason = "looking at everybody is what tests compare with"))]
-    AtAll,
-}
 
 /// Whom to try for `request`, and in which order.
 pub fn decide(view: &View<'_>, request: &Request, now: Timestamp, rng: &mut impl rand::Rng) -> Plan {
@@ -130,52 +119,6 @@ fn options<'a>(
         tier = view.candidates.iter().map(|candidate| candidate.tier).filter(|next| *next > current).min();
     }
     options
-}
-
-/// The best scores so far of those that may be tried.
-struct Shortlist {
-    scores: [f64; LISTED],
-    count: usize,
-    /// The best of those who may lead whatever else is found: the money for trying stale ones may be used up.
-    best: f64,
-    spread: f64,
-    look: Look,
-}
-
-impl Shortlist {
-    const fn new(look: Look, spread: f64) -> Self {
-        Self { scores: [0.0; LISTED], count: 0, best: f64::INFINITY, spread, look }
-    }
-
-    /// Sorted by insertion: the list is short, and most scores are no better than its last.
-    fn add(&mut self, score: f64, is_stale: bool) {
-        if !is_stale {
-            self.best = self.best.min(score);
-        }
-        if self.count < LISTED {
-            self.count += 1;
-        } else if self.scores.last().is_some_and(|worst| score >= *worst) {
-            return;
-        }
-        let mut carried = score;
-        for (position, known) in self.scores.iter_mut().take(self.count).enumerate() {
-            if position + 1 == self.count || carried < *known {
-                std::mem::swap(&mut carried, known);
-            }
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.count == LISTED && self.look == Look::AsNeeded
-    }
-
-    /// Whether somebody whose score is no less than `least` is worse than the worst of a full list, and by more than
-    /// `luck` out of reach of the best.
-    fn is_out_of_reach(&self, least: f64, luck: impl FnOnce() -> f64) -> bool {
-        self.is_full()
-            && self.scores.last().is_some_and(|worst| least > *worst)
-            && least - luck() > self.best * (1.0 + self.spread)
-    }
 }
 
 struct Choice<'a> {

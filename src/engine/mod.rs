@@ -26,6 +26,7 @@ mod reliability;
 mod route;
 mod score;
 mod shadow;
+mod shortlist;
 #[cfg(test)]
 mod tests;
 mod token_rates;

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
-use super::guard::{Basis, End, Guard, Leash, Settlement};
+use super::ending::{Basis, End, Settlement};
+use super::guard::{Guard, Leash};
 use super::patience::Running;
 use super::reply::Refusal;
 use super::worker::Worker;

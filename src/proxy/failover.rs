@@ -12,9 +12,10 @@ use memchr::memmem;
 use tokio::time::Instant;
 
 use super::attempt::{Letter, Limits, Trouble, Verdict, attempt};
+use super::ending::End;
 use super::exchange::Exchange;
 use super::failures::Failures;
-use super::guard::{End, Guard};
+use super::guard::Guard;
 use super::headers;
 use super::hedge::race;
 use super::large::PlainRelay;

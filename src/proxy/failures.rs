@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::attempt::Trouble;
+use super::ending::End;
 use super::exchange::Exchange;
 use super::failover::Call;
-use super::guard::End;
 use super::reply::Refusal;
 use crate::engine::{Entry, Failure, Scope};
 use crate::ids::{EndpointIx, KeyIx};

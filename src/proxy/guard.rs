@@ -10,57 +10,15 @@ use std::time::Duration;
 use http::HeaderMap;
 use parking_lot::Mutex;
 
+use super::ending::{Basis, End, Settlement};
 use super::failover::Call;
 use super::quota::told;
 use crate::engine::{Content, Entry, Event, Failure, LengthClass, Load, Mode, Price, Request, Thinking, Usage};
 use crate::ids::{EndpointIx, RouteIx};
-use crate::observe::{AttemptResult, Waste};
+use crate::observe::Waste;
 use crate::runtime;
 use crate::state::{Conversation, Covered, Grant, Seat, Snapshot, Tickets};
 use crate::units::{Dollars, PicoUsd, Timestamp, Tokens};
-
-/// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// With a whole answer.
-    Answered,
-    /// The upstream refused the request as the client's fault.
-    Refused,
-    /// With a failure before anything reached the client.
-    Failed {
-        /// Its class.
-        failure: Failure,
-        /// When the provider wants to be asked again.
-        retry_after: Option<Duration>,
-    },
-    /// After the client had part of the answer.
-    Cut,
-    /// Nobody waits for the answer any more.
-    Abandoned,
-    /// Another try of the same request answered first.
-    Outrun,
-}
-
-/// Where token counts come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Basis {
-    /// The upstream.
-    #[default]
-    Reported,
-    /// Lengths in bytes.
-    Estimated,
-}
-
-/// What a call used and cost, in the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Settlement {
-    /// Tokens, as reported or else estimated.
-    pub usage: Usage,
-    /// Which of the two.
-    pub basis: Basis,
-    /// The bill of what reached the client; `None` without a price.
-    pub cost: Option<PicoUsd>,
-}
 
 /// A call in flight.
 #[derive(Debug)]
@@ -215,7 +173,7 @@ impl Guard {
             self.note_conversation(&usage, now);
         }
         self.seat().cell.observe(self.event(end, usage, typical_output, now), now);
-        self.seat().metrics.record_attempt(result(end));
+        self.seat().metrics.record_attempt(end.result());
         self.settle_money(end, usage, now)
     }
 
@@ -226,7 +184,7 @@ impl Guard {
             Mode::Stream | Mode::Plain => self.output_estimate,
         };
         let estimate = Usage { input: self.prompt, output, ..Usage::default() };
-        if may_be_billed(end) { self.reported.unwrap_or(estimate) } else { Usage::default() }
+        if end.may_be_billed() { self.reported.unwrap_or(estimate) } else { Usage::default() }
     }
 
     fn settle_quota(&self, tickets: Tickets, end: End, usage: Usage, now: Timestamp) {
@@ -300,7 +258,7 @@ impl Guard {
 
     fn settle_money(&self, end: End, usage: Usage, now: Timestamp) -> Settlement {
         let free = Settlement { usage, basis: self.basis(), cost: Some(PicoUsd::ZERO) };
-        if !may_be_billed(end) {
+        if !end.may_be_billed() {
             self.settle_grant(Tokens::ZERO, PicoUsd::ZERO);
             return free;
         }
@@ -369,25 +327,6 @@ fn grant(snapshot: &Snapshot, entry: &Entry, thinking: Thinking) -> Option<Grant
 fn promised(snapshot: &Snapshot, entry: &Entry, call: &Call, now: Timestamp) -> Tokens {
     let cache = snapshot.model.endpoints[entry.endpoint].cache;
     snapshot.seats[entry.endpoint].warm(&call.warmth, cache, entry.prompt, now)
-}
-
-/// Whether a provider may charge for it, were it only its fee for a request.
-const fn may_be_billed(end: End) -> bool {
-    match end {
-        End::Answered | End::Cut | End::Abandoned | End::Outrun => true,
-        End::Failed { failure, .. } => failure.may_have_been_billed(),
-        End::Refused => false,
-    }
-}
-
-const fn result(end: End) -> AttemptResult {
-    match end {
-        End::Answered => AttemptResult::Ok,
-        End::Refused => AttemptResult::Failed(Failure::BadRequest.label()),
-        End::Failed { failure, .. } => AttemptResult::Failed(failure.label()),
-        End::Cut => AttemptResult::Failed("cut"),
-        End::Abandoned | End::Outrun => AttemptResult::Cancelled,
-    }
 }
 
 impl Drop for Guard {

@@ -10,10 +10,11 @@ use std::time::Duration;
 use tokio::time::sleep_until;
 
 use super::attempt::{Limits, Trouble, Verdict};
+use super::ending::End;
 use super::exchange::Exchange;
 use super::failover::{Call, ask, is_permitted, wished};
 use super::failures::Failures;
-use super::guard::{End, Guard, Leash};
+use super::guard::{Guard, Leash};
 use super::worker::{Held, Worker};
 use crate::engine::{Admission, Entry, HedgePolicy, decide, hedge};
 use crate::ids::EndpointIx;

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, SizeHint};
 
+use super::ending::End;
 use super::exchange::Exchange;
-use super::guard::End;
 use super::pool::LeasedBody;
 use super::relay::{Broken, OUT_OF_TIME};
 use super::stream::describe;

@@ -7,6 +7,7 @@ mod admission;
 mod attempt;
 mod conversation;
 pub mod dial;
+mod ending;
 mod exchange;
 mod failover;
 mod failures;

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use super::ending::End;
 use super::exchange::Exchange;
-use super::guard::End;
 use super::large::PlainRelay;
 use super::stream::{Ending, Reader, Step};
 use super::watchdog::{Expire, WaitingFor, Watched};

@@ -10,7 +10,8 @@ use std::time::Duration;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use super::decide::{Look, decide_by};
+use super::decide::decide_by;
+use super::shortlist::Look;
 use super::{
     Candidate, Capabilities, Content, EndpointState, Event, Handicap, Ledger, LengthClass, Limits, Mode, Objective,
     Plan, Price, PromptEstimate, Request, RetryPolicy, RouteReading, RouteState, Thinking, Toll, Usage, View,

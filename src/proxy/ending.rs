@@ -1,0 +1,72 @@
+//! How a call of an upstream may end, and what is to be said of it then.
+
+use std::time::Duration;
+
+use crate::engine::{Failure, Usage};
+use crate::observe::AttemptResult;
+use crate::units::PicoUsd;
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With a whole answer.
+    Answered,
+    /// The upstream refused the request as the client's fault.
+    Refused,
+    /// With a failure before anything reached the client.
+    Failed {
+        /// Its class.
+        failure: Failure,
+        /// When the provider wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// After the client had part of the answer.
+    Cut,
+    /// Nobody waits for the answer any more.
+    Abandoned,
+    /// Another try of the same request answered first.
+    Outrun,
+}
+
+/// Where token counts come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// The upstream.
+    #[default]
+    Reported,
+    /// Lengths in bytes.
+    Estimated,
+}
+
+/// What a call used and cost, in the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Settlement {
+    /// Tokens, as reported or else estimated.
+    pub usage: Usage,
+    /// Which of the two.
+    pub basis: Basis,
+    /// The bill of what reached the client; `None` without a price.
+    pub cost: Option<PicoUsd>,
+}
+
+impl End {
+    /// Whether a provider may charge for it, were it only its fee for a request.
+    pub(super) const fn may_be_billed(self) -> bool {
+        match self {
+            Self::Answered | Self::Cut | Self::Abandoned | Self::Outrun => true,
+            Self::Failed { failure, .. } => failure.may_have_been_billed(),
+            Self::Refused => false,
+        }
+    }
+
+    /// What is counted.
+    pub(super) const fn result(self) -> AttemptResult {
+        match self {
+            Self::Answered => AttemptResult::Ok,
+            Self::Refused => AttemptResult::Failed(Failure::BadRequest.label()),
+            Self::Failed { failure, .. } => AttemptResult::Failed(failure.label()),
+            Self::Cut => AttemptResult::Failed("cut"),
+            Self::Abandoned | Self::Outrun => AttemptResult::Cancelled,
+        }
+    }
+}
