@@ -15,7 +15,7 @@ pub struct Entry {
 }
 
 /// Every provider, in the order in which they are tried and listed.
-pub const PROVIDERS: [Entry; 19] = [
+pub const PROVIDERS: [Entry; 27] = [
     Entry { name: "openai", text: include_str!("providers/openai.toml") },
     Entry { name: "zhipu", text: include_str!("providers/zhipu.toml") },
     Entry { name: "dashscope", text: include_str!("providers/dashscope.toml") },
@@ -35,7 +35,18 @@ pub const PROVIDERS: [Entry; 19] = [
     Entry { name: "together", text: include_str!("providers/together.toml") },
     Entry { name: "fireworks", text: include_str!("providers/fireworks.toml") },
     Entry { name: "cerebras", text: include_str!("providers/cerebras.toml") },
+    Entry { name: "gemini", text: include_str!("providers/gemini.toml") },
+    Entry { name: "openrouter", text: include_str!("providers/openrouter.toml") },
+    Entry { name: "sensenova", text: include_str!("providers/sensenova.toml") },
+    Entry { name: "spark", text: include_str!("providers/spark.toml") },
+    Entry { name: "lingyiwanwu", text: include_str!("providers/lingyiwanwu.toml") },
+    Entry { name: "vllm", text: include_str!("providers/vllm.toml") },
+    Entry { name: "ollama", text: include_str!("providers/ollama.toml") },
+    Entry { name: "llamacpp", text: include_str!("providers/llamacpp.toml") },
 ];
+
+/// What errors mean, whoever sends them.
+pub const ERRORS: &str = include_str!("errors.toml");
 
 /// The provider called `name`.
 pub fn find(name: &str) -> Option<&'static Entry> {

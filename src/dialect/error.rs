@@ -9,6 +9,28 @@ use serde_json::{Value, json};
 
 /// Longer messages are cut: some gateways answer with whole pages.
 const LONGEST_MESSAGE: usize = 300;
+/// So much is looked through for what an error means.
+const LONGEST_SAID: usize = 4_096;
+/// Fields that name a kind of error, in one provider's body or another's.
+const NAMES: [&str; 15] = [
+    "code",
+    "Code",
+    "type",
+    "status",
+    "reason",
+    "error_code",
+    "status_code",
+    "error_type",
+    "http_code",
+    "innererror",
+    "limit_source",
+    "quotaId",
+    "finish_reason",
+    ":exception-type",
+    "__type",
+];
+/// Fields that say nothing about it.
+const SILENT: [&str; 6] = ["id", "request_id", "RequestId", "model", "param", "object"];
 /// Letters and digits in a row that look like a credential rather than a word.
 const SECRET_LENGTH: usize = 20;
 /// How the keys of the usual providers begin.
@@ -23,14 +45,41 @@ pub struct WireError {
     pub kind: Option<String>,
     /// The provider's `code`, number or text.
     pub code: Option<String>,
+    /// Everything in it that names a kind of error: codes, types, reasons.
+    pub names: Vec<String>,
+    /// Everything else that it says.
+    pub said: String,
 }
 
 impl WireError {
     /// The error in `body`.
     pub fn parse(body: &[u8]) -> Self {
         match serde_json::from_slice::<Value>(body) {
-            Ok(value) => Self::from_value(&value),
-            Err(_) => Self { message: clip(&String::from_utf8_lossy(body)), kind: None, code: None },
+            Ok(value) => {
+                let mut error = Self::from_value(&value);
+                error.gather(&value, "");
+                error
+            }
+            Err(_) => Self::from_text(&String::from_utf8_lossy(body)),
+        }
+    }
+
+    fn from_text(text: &str) -> Self {
+        Self { message: clip(text, LONGEST_MESSAGE), said: clip(text, LONGEST_SAID), ..Self::default() }
+    }
+
+    /// Notes the texts in `value`, which is called `name`, wherever they stand.
+    fn gather(&mut self, value: &Value, name: &str) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.gather(item, name)),
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| self.gather(value, name)),
+            Value::String(text) if NAMES.contains(&name) => self.names.push(clip(text, LONGEST_MESSAGE)),
+            Value::Number(number) if NAMES.contains(&name) => self.names.push(number.to_string()),
+            Value::String(text) if !SILENT.contains(&name) && self.said.len() < LONGEST_SAID => {
+                self.said.push_str(&clip(text, LONGEST_SAID));
+                self.said.push('\n');
+            }
+            Value::String(_) | Value::Number(_) | Value::Null | Value::Bool(_) => {}
         }
     }
 
@@ -38,7 +87,7 @@ impl WireError {
     pub(super) fn from_value(value: &Value) -> Self {
         let inner = match value {
             Value::Array(items) => return items.first().map_or_else(Self::default, Self::from_value),
-            Value::String(text) => return Self { message: clip(text), kind: None, code: None },
+            Value::String(text) => return Self { message: clip(text, LONGEST_MESSAGE), ..Self::default() },
             Value::Object(object) => {
                 let nested = ["error", "Response", "Error", "base_resp"].iter().find_map(|name| object.get(*name));
                 match nested {
@@ -54,9 +103,10 @@ impl WireError {
         };
         let message = text(inner, &["message", "Message", "msg", "status_msg", "error_msg", "detail"]);
         Self {
-            message: clip(&message.unwrap_or_else(|| inner.to_string())),
+            message: clip(&message.unwrap_or_else(|| inner.to_string()), LONGEST_MESSAGE),
             kind: text(inner, &["type"]),
             code: text(inner, &["code", "Code", "status_code", "error_code", "status"]),
+            ..Self::default()
         }
     }
 
@@ -91,9 +141,9 @@ fn text(value: &Value, names: &[&str]) -> Option<String> {
     })
 }
 
-fn clip(text: &str) -> String {
+fn clip(text: &str, longest: usize) -> String {
     let text = text.trim();
-    text.get(..text.floor_char_boundary(LONGEST_MESSAGE)).unwrap_or_default().to_owned()
+    text.get(..text.floor_char_boundary(longest)).unwrap_or_default().to_owned()
 }
 
 /// `body` without words that begin like a provider's key. Everything else stays byte for byte.

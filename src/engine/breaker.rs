@@ -201,13 +201,17 @@ impl Breaker {
         let enough = match failure {
             Failure::Auth | Failure::QuotaExhausted | Failure::RegionBlocked => return self.open_long(now),
             Failure::RateLimited => return self.probe_void(),
-            Failure::ContextExceeded | Failure::ContentFiltered | Failure::NotFound | Failure::BadRequest => return,
-            Failure::Unreachable => CONSECUTIVE_REFUSED_CONNECTIONS,
+            Failure::ContextExceeded | Failure::ContentFiltered | Failure::BadRequest => return,
+            // A model that is gone stays so; but what a request speaks of may be what was not found.
+            Failure::Unreachable | Failure::NotFound => CONSECUTIVE_REFUSED_CONNECTIONS,
             Failure::Overloaded | Failure::Timeout | Failure::ServerError | Failure::Reset => CONSECUTIVE_FAILURES,
         };
         self.failures += 1;
         self.last_failure_sent = self.last_failure_sent.max(sent);
         self.count_failure(now);
+        if failure == Failure::NotFound && self.failures >= enough {
+            return self.open_long(now);
+        }
         if self.failures >= enough || self.is_above_rate() || matches!(self.state, State::Open { .. }) {
             self.open(cap, now);
         }

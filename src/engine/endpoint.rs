@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::breaker::{Breaker, Gate, Length, doubled};
 use super::event::Event;
-use super::failure::{Failure, Scope};
+use super::failure::{Failure, Fault, Scope};
 use super::features::Mode;
 use super::latency::{Latency, LatencyReading};
 use super::lengths::Verbosity;
@@ -177,9 +177,15 @@ impl EndpointState {
                 self.waiting.over(mode, now - after);
                 self.breaker.refused(now);
             }
-            Event::Failed { mode, failure, after, retry_after } => {
+            Event::Failed { mode, fault, after, retry_after } => {
                 self.waiting.over(mode, now - after);
-                self.failed(failure, after, retry_after, now);
+                self.failed(fault, after, retry_after, now);
+            }
+            Event::Implicated { failure, after, retry_after } => {
+                if let Some(wait) = retry_after {
+                    self.block(wait, now);
+                }
+                self.breaker.failed(failure, now - after, self.open_at_most(now), now);
             }
             Event::Cut { after } => {
                 self.reliability.cut(now);
@@ -194,7 +200,7 @@ impl EndpointState {
             }
         }
         match event {
-            Event::Sent { .. } | Event::FirstToken { .. } => {}
+            Event::Sent { .. } | Event::FirstToken { .. } | Event::Implicated { .. } => {}
             Event::Answered { total: after, .. }
             | Event::Refused { after, .. }
             | Event::Failed { after, .. }
@@ -256,9 +262,9 @@ impl EndpointState {
         }
     }
 
-    fn failed(&mut self, failure: Failure, after: Duration, retry_after: Option<Duration>, now: Timestamp) {
-        let sent = now - after;
-        if failure.scope() == Scope::Nothing {
+    fn failed(&mut self, fault: Fault, after: Duration, retry_after: Option<Duration>, now: Timestamp) {
+        let (sent, failure) = (now - after, fault.failure);
+        if fault.scope == Scope::Nothing {
             return self.breaker.refused(now);
         }
         if failure == Failure::RateLimited {
@@ -334,7 +340,7 @@ mod tests {
 
     fn failed(failure: Failure, after: f64, retry_after: Option<u64>) -> Event {
         let retry_after = retry_after.map(Duration::from_secs);
-        Event::Failed { mode: Mode::Stream, failure, after: Duration::from_secs_f64(after), retry_after }
+        Event::Failed { mode: Mode::Stream, fault: failure.into(), after: Duration::from_secs_f64(after), retry_after }
     }
 
     /// One call that is sent at `sent` and ends in `event` at `end`.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::failure::Failure;
+use super::failure::{Failure, Fault};
 use super::features::Mode;
 use super::price::Usage;
 use crate::units::Tokens;
@@ -56,8 +56,17 @@ pub enum Event {
         /// How the answer was to be delivered.
         mode: Mode,
         /// Why.
-        failure: Failure,
+        fault: Fault,
         /// Since it was sent.
+        after: Duration,
+        /// When the provider wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// A call of another endpoint has failed for a reason that holds here too.
+    Implicated {
+        /// Why.
+        failure: Failure,
+        /// How long that call took.
         after: Duration,
         /// When the provider wants to be asked again.
         retry_after: Option<Duration>,

@@ -3,6 +3,21 @@
 //! A class says what follows from it, so that no caller invents its own list of statuses to retry. The request's own
 //! faults return to the client at once: another endpoint would refuse them too, and each try is billed or rate-limited.
 
+/// What a failure is, and what it speaks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Its class.
+    pub failure: Failure,
+    /// What it speaks about.
+    pub scope: Scope,
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self { failure, scope: failure.scope() }
+    }
+}
+
 /// One class of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
@@ -39,6 +54,8 @@ pub enum Failure {
 pub enum Verdict {
     /// The client has to change it.
     ReturnToClient,
+    /// Another endpoint may take it as it is; if none does, the client has to change it.
+    Contested,
     /// Another endpoint may answer it.
     TryElsewhere,
 }
@@ -50,8 +67,23 @@ pub enum Scope {
     Key,
     /// This model through this key.
     Endpoint,
+    /// This model at this upstream, through whatever key.
+    Model,
+    /// The whole provider, as seen from here.
+    Provider,
     /// The request alone.
     Nothing,
+}
+
+impl Scope {
+    /// Each with its name in files.
+    pub const NAMED: [(&'static str, Self); 5] = [
+        ("key", Self::Key),
+        ("endpoint", Self::Endpoint),
+        ("model", Self::Model),
+        ("provider", Self::Provider),
+        ("nothing", Self::Nothing),
+    ];
 }
 
 impl Failure {
@@ -70,6 +102,21 @@ impl Failure {
         Self::ServerError,
         Self::Unreachable,
         Self::Reset,
+    ];
+
+    /// The classes of what a provider answers; the others are of answers that did not come.
+    pub const OF_ANSWERS: [Self; 11] = [
+        Self::RateLimited,
+        Self::QuotaExhausted,
+        Self::RegionBlocked,
+        Self::ContextExceeded,
+        Self::ContentFiltered,
+        Self::Overloaded,
+        Self::Auth,
+        Self::NotFound,
+        Self::BadRequest,
+        Self::Timeout,
+        Self::ServerError,
     ];
 
     /// Its name in metrics and logs.
@@ -94,9 +141,9 @@ impl Failure {
     /// Whether another endpoint may do better.
     pub const fn verdict(self) -> Verdict {
         match self {
-            Self::ContextExceeded | Self::ContentFiltered | Self::NotFound | Self::BadRequest => {
-                Verdict::ReturnToClient
-            }
+            Self::BadRequest => Verdict::ReturnToClient,
+            // A larger window, another policy of what may be said, another list of models.
+            Self::ContextExceeded | Self::ContentFiltered | Self::NotFound => Verdict::Contested,
             Self::RateLimited
             | Self::QuotaExhausted
             | Self::RegionBlocked
@@ -127,18 +174,20 @@ impl Failure {
         }
     }
 
-    /// What it speaks about. Rate limits are most often per model, so one model's 429 leaves its siblings alone.
+    /// What it usually speaks about. Rate limits are most often per model, so one model's 429 leaves its siblings alone.
     pub const fn scope(self) -> Scope {
         match self {
             Self::QuotaExhausted | Self::Auth => Scope::Key,
+            // Where we are is the same for all that we send there.
+            Self::RegionBlocked => Scope::Provider,
+            Self::Overloaded => Scope::Model,
             Self::RateLimited
-            | Self::RegionBlocked
-            | Self::Overloaded
+            | Self::NotFound
             | Self::Timeout
             | Self::ServerError
             | Self::Unreachable
             | Self::Reset => Scope::Endpoint,
-            Self::ContextExceeded | Self::ContentFiltered | Self::NotFound | Self::BadRequest => Scope::Nothing,
+            Self::ContextExceeded | Self::ContentFiltered | Self::BadRequest => Scope::Nothing,
         }
     }
 }
@@ -196,7 +245,7 @@ mod tests {
     fn what_speaks_about_the_request_alone_is_not_tried_elsewhere() {
         for failure in Failure::ALL {
             let own_fault = failure.scope() == Scope::Nothing;
-            assert_eq!(failure.verdict() == Verdict::ReturnToClient, own_fault, "{}", failure.label());
+            assert!(!own_fault || failure.verdict() != Verdict::TryElsewhere, "{}", failure.label());
         }
     }
 

@@ -41,7 +41,7 @@ pub use decide::decide;
 pub use demand::{Demand, Sample, Sampler};
 pub use endpoint::{EndpointState, Reading, Standing};
 pub use event::Event;
-pub use failure::{Failure, Scope, Verdict, classify};
+pub use failure::{Failure, Fault, Scope, Verdict, classify};
 pub use features::{Capabilities, Handicap, Limits, Load, Mode, Objective, Request, RetryPolicy, Thinking};
 pub use hedge::{HedgeAfter, HedgePolicy, hedge};
 pub use ledger::{Exhausted, Ledger, LimitKind, Reservation, Supplies};

@@ -17,6 +17,7 @@ use super::model::Model;
 use super::nearest::advice;
 use super::raw::config::{Config, config};
 use super::raw::policy::{Policy, policy};
+use super::raw::provider::Provider;
 use super::secrecy::Syntax;
 use super::source::At;
 
@@ -85,6 +86,9 @@ fn default_config(env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let mut any = None;
     for entry in catalog::PROVIDERS {
         let provider = providers.find(entry.name)?;
+        if !is_listed(&provider) {
+            continue;
+        }
         let set = |variable: &&String| env(variable).is_some_and(|value| !value.trim().is_empty());
         if let Some(variable) = provider.key_variables.iter().find(set) {
             let name = entry.name;
@@ -95,10 +99,18 @@ fn default_config(env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     any.map(|()| text)
 }
 
+/// Whether the catalogue has models of it. Of the others only their user knows what they serve.
+fn is_listed(provider: &Provider) -> bool {
+    provider.hosts.first().is_some_and(|host| !host.models.is_empty())
+}
+
 fn nothing_to_call() -> Diagnostic {
     let report = Diagnostics::default();
     let providers = Providers::new(&report);
-    let first = |name: &str| providers.find(name).and_then(|provider| provider.key_variables.first().cloned());
+    let first = |name: &str| {
+        let provider = providers.find(name).filter(|provider| is_listed(provider))?;
+        provider.key_variables.first().cloned()
+    };
     let variables = catalog::PROVIDERS.iter().filter_map(|entry| first(entry.name)).collect::<Vec<_>>();
     let hint = format!(
         "set one of {}, or write a faregate.toml; `faregate demo` needs no key and no network",

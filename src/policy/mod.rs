@@ -13,7 +13,6 @@ pub(crate) mod decimal;
 mod diagnostic;
 mod feed;
 mod fields;
-mod glob;
 mod inputs;
 mod load;
 pub mod model;

@@ -15,7 +15,10 @@ pub use super::base_url::{BaseUrl, Scheme};
 pub use super::client_headers::{AllowedHeaders, ClientHeader};
 pub use super::feed::{Feed, FeedFormat, FeedUrl};
 pub use super::tariff::{Confidence, PriceOrigin};
-use crate::engine::{Capabilities, Handicap, HedgePolicy, Limits, Mode, Objective, Price, RetryPolicy, Unit};
+use crate::dialect::faults::FaultTable;
+use crate::engine::{
+    Capabilities, Failure, Handicap, HedgePolicy, Limits, Mode, Objective, Price, RetryPolicy, Scope, Unit,
+};
 use crate::ids::{AllowanceIx, EndpointId, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx, UpstreamIx};
 use crate::units::{PricePerMtok, Tokens};
 
@@ -134,6 +137,8 @@ pub struct Upstream {
     pub tags: Vec<String>,
     /// Where it tells what is left in a wallet.
     pub balance: Option<Balance>,
+    /// What its errors mean.
+    pub faults: FaultTable,
 }
 
 /// Where a provider tells what is left in an account's wallet, and how to read its answer: by JSON pointers (RFC 6901).
@@ -210,6 +215,32 @@ pub struct Endpoint {
     pub limits: Limits,
 }
 
+impl Model {
+    /// The other endpoints that a failure of `endpoint` speaks about as well.
+    pub fn sharing(&self, endpoint: EndpointIx, failure: Failure, scope: Scope) -> impl Iterator<Item = EndpointIx> {
+        let of = |at: EndpointIx| {
+            let one = &self.endpoints[at];
+            (one, &self.keys[one.key], &self.upstreams[one.upstream])
+        };
+        let (this, key, upstream) = of(endpoint);
+        let shares = move |at: EndpointIx| {
+            let (other, other_key, other_upstream) = of(at);
+            match scope {
+                // Money is an account's; whether a key is good is its own.
+                Scope::Key if failure == Failure::QuotaExhausted => other_key.account == key.account,
+                Scope::Key => other.key == this.key,
+                Scope::Model => other.upstream == this.upstream && other.model == this.model,
+                Scope::Provider => match &upstream.provider {
+                    Some(provider) => other_upstream.provider.as_ref() == Some(provider),
+                    None => other.upstream == this.upstream,
+                },
+                Scope::Endpoint | Scope::Nothing => false,
+            }
+        };
+        self.endpoints.iter().map(|(at, _)| at).filter(move |at| *at != endpoint && shares(*at))
+    }
+}
+
 impl Endpoint {
     /// Whether `other` costs the same, as the same source says.
     pub fn is_priced_as(&self, other: &Self) -> bool {
@@ -273,6 +304,8 @@ pub struct Route {
     pub affinity: Affinity,
     /// Whether a second try may go out beside one that is slow.
     pub hedge: Option<HedgePolicy>,
+    /// Whether what one provider will not answer may be asked of another.
+    pub asks_others_if_filtered: bool,
     /// The names and globs it serves, as written.
     pub models: Vec<String>,
 }

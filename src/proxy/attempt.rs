@@ -18,9 +18,10 @@ use super::plain::{self, Collected, Plain};
 use super::pool::{Lease, LeasedBody, Pool, Reuse};
 use super::stream::{Ending, Reader, Step, UsageChunk, describe};
 use super::worker::Held;
+use crate::dialect::faults::FaultTable;
 use crate::dialect::retry_hint::retry_hint;
 use crate::dialect::{Kind, WireError, error_body};
-use crate::engine::{Failure, Verdict as Consequence, classify};
+use crate::engine::{Failure, Fault, Verdict as Consequence};
 use crate::policy::model::Timeouts;
 use crate::state::Target;
 
@@ -60,17 +61,29 @@ pub(super) enum Verdict {
     Stream(response::Parts, Box<Reader>),
     /// A plain answer, whole or too large to hold.
     Plain(response::Parts, Plain),
-    /// The upstream says that the request is wrong.
-    Refused(response::Parts, Bytes),
+    /// The upstream says that the request is wrong, or that it is wrong for it.
+    Refused(Box<Objection>),
     /// Something else may be tried.
     Failed(Trouble),
+}
+
+/// An upstream's words to the client.
+pub(super) struct Objection {
+    /// The head of the reply.
+    pub parts: response::Parts,
+    /// Its body.
+    pub body: Bytes,
+    /// What it means.
+    pub fault: Fault,
+    /// In words, without secrets.
+    pub detail: String,
 }
 
 /// Why a try failed.
 #[derive(Clone, Debug)]
 pub(super) struct Trouble {
-    /// Its class.
-    pub failure: Failure,
+    /// What it is.
+    pub fault: Fault,
     /// When the provider wants to be asked again.
     pub retry_after: Option<Duration>,
     /// In words, without secrets.
@@ -79,14 +92,20 @@ pub(super) struct Trouble {
     pub deadline_passed: bool,
 }
 
+impl From<&Objection> for Trouble {
+    fn from(objection: &Objection) -> Self {
+        Self::new(objection.fault, objection.detail.clone())
+    }
+}
+
 impl Trouble {
     /// A mistake in here, which no upstream is to blame for.
     pub(super) fn of_ours() -> Self {
         Self::new(Failure::Reset, "no call was under way")
     }
 
-    fn new(failure: Failure, detail: impl Into<String>) -> Self {
-        Self { failure, retry_after: None, detail: detail.into(), deadline_passed: false }
+    fn new(fault: impl Into<Fault>, detail: impl Into<String>) -> Self {
+        Self { fault: fault.into(), retry_after: None, detail: detail.into(), deadline_passed: false }
     }
 }
 
@@ -143,13 +162,14 @@ async fn exchange(
     heard(&parts.headers);
     let body = LeasedBody::new(incoming, lease);
     if !parts.status.is_success() {
-        return refused_or_failed(parts, body).await;
+        let body = plain::read_error(body).await;
+        return refused_or_failed(parts, body, &target.faults);
     }
     if is_event_stream(&parts.headers) {
-        return open_stream(parts, Reader::new(body, usage_chunk, choices), held).await;
+        return open_stream(parts, Reader::new(body, usage_chunk, choices), held, &target.faults).await;
     }
     match plain::collect(kind, &parts.headers, body, held).await {
-        Ok(Collected::Error(error, body)) => disguised(parts, &error, body),
+        Ok(Collected::Error(error, body)) => disguised(parts, &error, body, &target.faults),
         Ok(Collected::Answer(answer)) => Verdict::Plain(parts, answer),
         Err(trouble) => Verdict::Failed(trouble),
     }
@@ -206,41 +226,43 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
-async fn refused_or_failed(parts: response::Parts, body: LeasedBody) -> Verdict {
-    let body = plain::read_error(body).await;
-    let failure = classify(parts.status.as_u16()).unwrap_or(Failure::ServerError);
-    match failure.verdict() {
-        Consequence::ReturnToClient => Verdict::Refused(parts, body),
+fn refused_or_failed(parts: response::Parts, body: Bytes, faults: &FaultTable) -> Verdict {
+    let error = WireError::parse(&body);
+    let fault = faults.classify(parts.status.as_u16(), &error);
+    let detail = format!("{}: {}", parts.status.as_u16(), error.redacted_message());
+    match fault.failure.verdict() {
+        Consequence::ReturnToClient | Consequence::Contested => {
+            Verdict::Refused(Box::new(Objection { parts, body, fault, detail }))
+        }
         Consequence::TryElsewhere => {
-            let error = WireError::parse(&body);
-            let detail = format!("{}: {}", parts.status.as_u16(), error.redacted_message());
             let retry_after = retry_after(&parts.headers).or_else(|| retry_hint(&body));
-            Verdict::Failed(Trouble { retry_after, ..Trouble::new(failure, detail) })
+            Verdict::Failed(Trouble { retry_after, ..Trouble::new(fault, detail) })
         }
     }
 }
 
 /// An error that came with status 200.
-fn disguised(mut parts: response::Parts, error: &WireError, body: Bytes) -> Verdict {
-    let status = error.status();
-    let failure = status.and_then(classify).unwrap_or(Failure::ServerError);
-    match failure.verdict() {
-        Consequence::ReturnToClient => {
-            parts.status =
-                status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::BAD_REQUEST);
+fn disguised(mut parts: response::Parts, error: &WireError, body: Bytes, faults: &FaultTable) -> Verdict {
+    let fault = faults.classify(parts.status.as_u16(), error);
+    let detail = format!("an error inside a 200: {}", error.redacted_message());
+    match fault.failure.verdict() {
+        Consequence::ReturnToClient | Consequence::Contested => {
+            let status = error.status().and_then(|status| StatusCode::from_u16(status).ok());
+            let usual =
+                if fault.failure == Failure::NotFound { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
+            parts.status = status.filter(StatusCode::is_client_error).unwrap_or(usual);
             parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            Verdict::Refused(parts, body)
+            Verdict::Refused(Box::new(Objection { parts, body, fault, detail }))
         }
         Consequence::TryElsewhere => {
-            let detail = format!("an error inside a 200: {}", error.redacted_message());
-            let retry_after = retry_after(&parts.headers).or_else(|| retry_hint(error.message.as_bytes()));
-            Verdict::Failed(Trouble { retry_after, ..Trouble::new(failure, detail) })
+            let retry_after = retry_after(&parts.headers).or_else(|| retry_hint(error.said.as_bytes()));
+            Verdict::Failed(Trouble { retry_after, ..Trouble::new(fault, detail) })
         }
     }
 }
 
 /// Holds the reply back until there is something to show.
-async fn open_stream(parts: response::Parts, mut reader: Reader, held: &mut Held) -> Verdict {
+async fn open_stream(parts: response::Parts, mut reader: Reader, held: &mut Held, faults: &FaultTable) -> Verdict {
     let mut counted = 0;
     loop {
         match poll_fn(|cx| reader.poll_step(cx)).await {
@@ -258,7 +280,7 @@ async fn open_stream(parts: response::Parts, mut reader: Reader, held: &mut Held
             Step::Error(error) => {
                 let kind = error.kind.as_deref().unwrap_or("api_error");
                 let code = error.code.as_deref().unwrap_or_default();
-                return disguised(parts, &error, error_body(&error.message, kind, None, code));
+                return disguised(parts, &error, error_body(&error.message, kind, None, code), faults);
             }
             Step::Ended(Ending::Truncated) => {
                 return Verdict::Failed(Trouble::new(Failure::Reset, "the stream ended before its first token"));

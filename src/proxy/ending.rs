@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{Failure, Usage};
+use crate::engine::{Failure, Fault, Usage};
 use crate::observe::AttemptResult;
 use crate::units::PicoUsd;
 
@@ -11,12 +11,12 @@ use crate::units::PicoUsd;
 pub(super) enum End {
     /// With a whole answer.
     Answered,
-    /// The upstream refused the request as the client's fault.
-    Refused,
+    /// The upstream refused the request as the client's fault, which is of this class.
+    Refused(Failure),
     /// With a failure before anything reached the client.
     Failed {
-        /// Its class.
-        failure: Failure,
+        /// What it is.
+        fault: Fault,
         /// When the provider wants to be asked again.
         retry_after: Option<Duration>,
     },
@@ -54,8 +54,8 @@ impl End {
     pub(super) const fn may_be_billed(self) -> bool {
         match self {
             Self::Answered | Self::Cut | Self::Abandoned | Self::Outrun => true,
-            Self::Failed { failure, .. } => failure.may_have_been_billed(),
-            Self::Refused => false,
+            Self::Failed { fault, .. } => fault.failure.may_have_been_billed(),
+            Self::Refused(_) => false,
         }
     }
 
@@ -63,8 +63,8 @@ impl End {
     pub(super) const fn result(self) -> AttemptResult {
         match self {
             Self::Answered => AttemptResult::Ok,
-            Self::Refused => AttemptResult::Failed(Failure::BadRequest.label()),
-            Self::Failed { failure, .. } => AttemptResult::Failed(failure.label()),
+            Self::Refused(failure) => AttemptResult::Failed(failure.label()),
+            Self::Failed { fault, .. } => AttemptResult::Failed(fault.failure.label()),
             Self::Cut => AttemptResult::Failed("cut"),
             Self::Abandoned | Self::Outrun => AttemptResult::Cancelled,
         }

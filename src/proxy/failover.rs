@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Response, response};
 use memchr::memmem;
 use tokio::time::Instant;
 
-use super::attempt::{Letter, Limits, Trouble, Verdict, attempt};
+use super::attempt::{Letter, Limits, Objection, Trouble, Verdict, attempt};
 use super::ending::End;
 use super::exchange::Exchange;
 use super::failures::Failures;
@@ -78,7 +78,7 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
     loop {
         let entry = match next_call(&mut exchange, &call, &failures) {
             Ok(entry) => entry,
-            Err(refusal) => return refuse(exchange, &refusal),
+            Err(refusal) => return give_up(exchange, &mut failures, &refusal),
         };
         let answer = failures.patience(&exchange, &call, &entry);
         let limits = Limits { timeouts: route.timeouts, answer, deadline };
@@ -95,7 +95,16 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
                     return refuse(exchange, &refusal);
                 }
             }
-            Verdict::Refused(parts, body) => return pass_refusal(exchange, &parts, body),
+            Verdict::Refused(objection) => {
+                if !failures.may_be_taken_elsewhere(route, objection.fault.failure) {
+                    return pass_objection(exchange, *objection);
+                }
+                failures.object(&mut exchange, endpoint, objection);
+                if failures.is_final(route) {
+                    let refusal = failures.refusal(&snapshot.model);
+                    return give_up(exchange, &mut failures, &refusal);
+                }
+            }
             Verdict::Plain(parts, answer) => return commit_plain(exchange, &parts, answer, deadline),
             Verdict::Stream(parts, reader) => {
                 let parts = reply_head(&mut exchange, &parts);
@@ -130,9 +139,9 @@ pub(super) async fn ask(
     let inject = if target.server.takes_usage() { call.inject_usage } else { InjectUsage::No };
     let first = letter(snapshot, call, endpoint, inject);
     let mut verdict = attempt(&worker.pool, &target, first, limits, held, &mut |headers| guard.hear(headers)).await;
-    if let Verdict::Refused(_, body) = &verdict
+    if let Verdict::Refused(objection) = &verdict
         && inject == InjectUsage::Yes
-        && memmem::find(body, b"stream_options").is_some()
+        && memmem::find(&objection.body, b"stream_options").is_some()
     {
         // The client has not asked for it, so it is not the client's fault.
         tracing::info!(endpoint = %snapshot.model.endpoints[endpoint].id, "does not take stream_options: usage is estimated from now on");
@@ -215,6 +224,7 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
     let decide_without = |excluded: &[EndpointIx]| {
         let mut candidates = snapshot.candidates(call.route, &call.request, &call.warmth, excluded, now);
         candidates.retain(|candidate| is_permitted(snapshot, &call.overrides, candidate.endpoint));
+        candidates.retain(|candidate| failures.may_be_long_enough(candidate.context));
         let wish = wished(snapshot, call);
         let mut view = snapshot.view(call.route, &call.request, &candidates, now);
         view.objective = &wish;
@@ -223,7 +233,7 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
         }
         decide(&view, &call.request, now, &mut *exchange.worker.rng.lock())
     };
-    let mut plan = match failures.tried_or_barred(&snapshot.model) {
+    let mut plan = match failures.tried_or_barred() {
         Some(excluded) => decide_without(&excluded),
         None => Plan::default(),
     };
@@ -312,13 +322,21 @@ fn reply_head(exchange: &mut Exchange, upstream: &response::Parts) -> response::
     parts
 }
 
+/// Nobody is left to ask: the upstream's words, if all that were asked have found the request wrong.
+fn give_up(exchange: Exchange, failures: &mut Failures, refusal: &Refusal) -> Response<ReplyBody> {
+    match failures.last_word() {
+        Some(objection) => pass_objection(exchange, *objection),
+        None => refuse(exchange, refusal),
+    }
+}
+
 /// The request's own fault: the upstream's words, as they came.
-fn pass_refusal(mut exchange: Exchange, parts: &response::Parts, body: Bytes) -> Response<ReplyBody> {
-    exchange.settle(End::Refused);
+fn pass_objection(mut exchange: Exchange, Objection { parts, body, fault, .. }: Objection) -> Response<ReplyBody> {
+    exchange.settle(End::Refused(fault.failure));
     exchange.ended(Outcome::ClientError);
     exchange.note_error("upstream_refused");
     let body = exchange.conceal(body);
-    Response::from_parts(reply_head(&mut exchange, parts), ReplyBody::whole(body))
+    Response::from_parts(reply_head(&mut exchange, &parts), ReplyBody::whole(body))
 }
 
 /// An error of ours.

@@ -3,23 +3,28 @@
 
 use std::time::Duration;
 
-use super::attempt::Trouble;
+use super::attempt::{Objection, Trouble};
 use super::ending::End;
 use super::exchange::Exchange;
 use super::failover::Call;
 use super::reply::Refusal;
-use crate::engine::{Entry, Failure, Scope};
-use crate::ids::{EndpointIx, KeyIx};
+use crate::engine::{Entry, Failure, Verdict};
+use crate::ids::EndpointIx;
 use crate::policy::model::{Model, Route};
 use crate::runtime;
+use crate::units::Tokens;
 
 /// What has failed so far.
 #[derive(Default)]
 pub(super) struct Failures {
     tried: Vec<EndpointIx>,
     troubles: Vec<Trouble>,
-    /// Keys that were refused, or whose account is empty.
-    barred: Vec<KeyIx>,
+    /// What a failure of another one speaks about as well: the same key, account, model or provider.
+    barred: Vec<EndpointIx>,
+    /// The longest window that was too short.
+    window: Option<Tokens>,
+    /// The upstream's words, if each of them so far has found something wrong with the request.
+    objection: Option<Box<Objection>>,
 }
 
 impl Failures {
@@ -30,18 +35,21 @@ impl Failures {
 
     /// Settles a failed try and keeps it in mind.
     pub(super) fn note(&mut self, exchange: &mut Exchange, endpoint: EndpointIx, mut trouble: Trouble) {
-        let Trouble { failure, retry_after, .. } = trouble;
+        let Trouble { fault, retry_after, .. } = trouble;
         let detail = exchange.conceal(trouble.detail.into());
         trouble.detail = String::from_utf8_lossy(&detail).into_owned();
-        exchange.settle(End::Failed { failure, retry_after });
-        exchange.failed.push((endpoint, failure));
-        let id = &exchange.snapshot.model.endpoints[endpoint].id;
-        tracing::warn!(request_id = %exchange.id, endpoint = %id, class = failure.label(), detail = %trouble.detail, "attempt failed");
-        if failure.scope() == Scope::Key {
-            self.barred.push(exchange.snapshot.model.endpoints[endpoint].key);
+        exchange.settle(End::Failed { fault, retry_after });
+        exchange.failed.push((endpoint, fault.failure));
+        let model = &exchange.snapshot.model;
+        let id = &model.endpoints[endpoint].id;
+        tracing::warn!(request_id = %exchange.id, endpoint = %id, class = fault.failure.label(), detail = %trouble.detail, "attempt failed");
+        self.barred.extend(model.sharing(endpoint, fault.failure, fault.scope));
+        if fault.failure == Failure::ContextExceeded {
+            self.window = self.window.max(model.endpoints[endpoint].context);
         }
         self.tried.push(endpoint);
         self.troubles.push(trouble);
+        self.objection = None;
     }
 
     /// What was tried.
@@ -49,11 +57,38 @@ impl Failures {
         &self.tried
     }
 
-    /// What was tried, with all that the keys that failed are used for, if any has.
-    pub(super) fn tried_or_barred(&self, model: &Model) -> Option<Vec<EndpointIx>> {
-        let barred = model.endpoints.iter().filter(|(_, endpoint)| self.barred.contains(&endpoint.key));
-        (!self.barred.is_empty())
-            .then(|| self.tried.iter().copied().chain(barred.map(|(position, _)| position)).collect())
+    /// What was tried, with what has failed with it, if anything has.
+    pub(super) fn tried_or_barred(&self) -> Option<Vec<EndpointIx>> {
+        (!self.barred.is_empty()).then(|| self.tried.iter().chain(&self.barred).copied().collect())
+    }
+
+    /// Whether `endpoint` may read what was too long for another one. Of the one that is not known, it is worth a try.
+    pub(super) fn may_be_long_enough(&self, context: Option<Tokens>) -> bool {
+        match (self.window, context) {
+            (Some(short), Some(context)) => context > short,
+            (None, _) | (Some(_), None) => true,
+        }
+    }
+
+    /// Whether somebody else may take a request that one upstream has refused so.
+    pub(super) fn may_be_taken_elsewhere(&self, route: &Route, failure: Failure) -> bool {
+        match failure.verdict() {
+            Verdict::ReturnToClient => false,
+            Verdict::Contested => failure != Failure::ContentFiltered || route.asks_others_if_filtered,
+            Verdict::TryElsewhere => true,
+        }
+    }
+
+    /// Keeps an upstream's words for the client, for when nobody else answers.
+    pub(super) fn object(&mut self, exchange: &mut Exchange, endpoint: EndpointIx, objection: Box<Objection>) {
+        let only_objections = self.troubles.is_empty() || self.objection.is_some();
+        self.note(exchange, endpoint, Trouble::from(&*objection));
+        self.objection = only_objections.then_some(objection);
+    }
+
+    /// An upstream's words for the client, unless something else went wrong too: then it may be worth asking again.
+    pub(super) fn last_word(&mut self) -> Option<Box<Objection>> {
+        self.objection.take()
     }
 
     /// What has failed, or else what `otherwise` says.
@@ -64,7 +99,7 @@ impl Failures {
     /// Counted once it is certain that the request goes on elsewhere.
     pub(super) fn count_failover(&self, exchange: &Exchange) {
         if let (Some(endpoint), Some(trouble)) = (self.tried.last(), self.troubles.last()) {
-            exchange.snapshot.seats[*endpoint].metrics.record_failover(trouble.failure.label());
+            exchange.snapshot.seats[*endpoint].metrics.record_failover(trouble.fault.failure.label());
         }
     }
 
@@ -84,17 +119,17 @@ impl Failures {
 
     /// What the client is told when nothing is left to try.
     pub(super) fn refusal(&self, model: &Model) -> Refusal {
-        let limited = |trouble: &Trouble| trouble.failure == Failure::RateLimited;
+        let limited = |trouble: &Trouble| trouble.fault.failure == Failure::RateLimited;
         if self.troubles.iter().all(limited) {
             let wait = self.troubles.iter().filter_map(|trouble| trouble.retry_after).min();
             return Refusal::RateLimited { wait };
         }
         let each = self.tried.iter().zip(&self.troubles).map(|(endpoint, trouble)| {
-            format!("{}: {} ({})", model.endpoints[*endpoint].id, trouble.failure.label(), trouble.detail)
+            format!("{}: {} ({})", model.endpoints[*endpoint].id, trouble.fault.failure.label(), trouble.detail)
         });
         let reason = format!("no endpoint answered: {}", each.collect::<Vec<_>>().join("; "));
         match self.troubles.last() {
-            Some(Trouble { failure: Failure::Timeout, .. }) => Refusal::UpstreamTimeout { reason },
+            Some(trouble) if trouble.fault.failure == Failure::Timeout => Refusal::UpstreamTimeout { reason },
             Some(_) | None => Refusal::UpstreamFailed { reason },
         }
     }

@@ -13,7 +13,9 @@ use parking_lot::Mutex;
 use super::ending::{Basis, End, Settlement};
 use super::failover::Call;
 use super::quota::told;
-use crate::engine::{Content, Entry, Event, Failure, LengthClass, Load, Mode, Price, Request, Thinking, Usage};
+use crate::engine::{
+    Content, Entry, Event, Failure, Fault, LengthClass, Load, Mode, Price, Request, Scope, Thinking, Usage,
+};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::Waste;
 use crate::runtime;
@@ -173,6 +175,9 @@ impl Guard {
             self.note_conversation(&usage, now);
         }
         self.seat().cell.observe(self.event(end, usage, typical_output, now), now);
+        if let End::Failed { fault, retry_after } = end {
+            self.implicate(fault, retry_after, now);
+        }
         self.seat().metrics.record_attempt(end.result());
         self.settle_money(end, usage, now)
     }
@@ -191,11 +196,12 @@ impl Guard {
         let seat = self.seat();
         match end {
             // Nothing arrived there, so nothing was counted there.
-            End::Failed { failure: Failure::Unreachable, .. } => {
+            End::Failed { fault: Fault { failure: Failure::Unreachable, .. }, .. } => {
                 seat.quotas.give_back(tickets, now);
             }
-            End::Answered | End::Refused | End::Failed { .. } | End::Cut | End::Abandoned | End::Outrun => {
-                if matches!(end, End::Failed { failure: Failure::RateLimited, retry_after: None }) {
+            End::Answered | End::Refused(_) | End::Failed { .. } | End::Cut | End::Abandoned | End::Outrun => {
+                let unexplained = Fault { failure: Failure::RateLimited, scope: Scope::Endpoint };
+                if end == (End::Failed { fault: unexplained, retry_after: None }) {
                     seat.quotas.refused(&tickets, now);
                 }
                 seat.quotas.settle(tickets, Load { input: usage.input, output: usage.output }, now);
@@ -243,8 +249,8 @@ impl Guard {
                 in_flight_at_send: self.in_flight_at_send,
                 typical_output,
             },
-            End::Refused => Event::Refused { mode: self.mode, after },
-            End::Failed { failure, retry_after } => Event::Failed { mode: self.mode, failure, after, retry_after },
+            End::Refused(_) => Event::Refused { mode: self.mode, after },
+            End::Failed { fault, retry_after } => Event::Failed { mode: self.mode, fault, after, retry_after },
             End::Cut => Event::Cut { after },
             End::Abandoned => Event::Abandoned { mode: self.mode, after, first_token: self.first_token },
             End::Outrun => Event::Outrun {
@@ -253,6 +259,14 @@ impl Guard {
                 in_flight_at_send: self.in_flight_at_send,
                 prompt: self.prompt.saturating_sub(self.promised),
             },
+        }
+    }
+
+    /// Tells the endpoints that a failure speaks about as well.
+    fn implicate(&self, Fault { failure, scope }: Fault, retry_after: Option<Duration>, now: Timestamp) {
+        let event = Event::Implicated { failure, after: now.since(self.sent_at), retry_after };
+        for other in self.snapshot.model.sharing(self.endpoint, failure, scope) {
+            self.snapshot.seats[other].cell.observe(event, now);
         }
     }
 
@@ -300,8 +314,8 @@ impl Guard {
 
     fn waste(&self, end: End) -> Option<Waste> {
         match end {
-            End::Answered | End::Refused => None,
-            End::Failed { failure: Failure::Timeout, .. } => Some(Waste::Timeout),
+            End::Answered | End::Refused(_) => None,
+            End::Failed { fault: Fault { failure: Failure::Timeout, .. }, .. } => Some(Waste::Timeout),
             End::Failed { .. } | End::Cut => Some(Waste::Cut),
             // A client that leaves in the middle of a stream has had what it wanted; before that, nothing.
             End::Abandoned if self.first_token.is_some() => None,

@@ -105,9 +105,11 @@ async fn duel(
         metrics.record_hedge(if is_rival { HedgeResult::Failed } else { HedgeResult::Won });
         return if is_rival { leader.await } else { rival.await };
     }
-    if is_rival && matches!(verdict, Verdict::Refused(..)) {
+    if let Verdict::Refused(objection) = &verdict
+        && is_rival
+    {
         // What one provider finds wrong with a request is no answer while another has accepted it.
-        guard.end(End::Refused);
+        guard.end(End::Refused(objection.fault.failure));
         metrics.record_hedge(HedgeResult::Failed);
         return leader.await;
     }
@@ -152,7 +154,7 @@ fn rival(
     policy: HedgePolicy,
 ) -> Option<(Entry, Guard)> {
     let (snapshot, now) = (&exchange.snapshot, runtime::now());
-    let mut asked = failures.tried_or_barred(&snapshot.model).unwrap_or_else(|| failures.tried().to_vec());
+    let mut asked = failures.tried_or_barred().unwrap_or_else(|| failures.tried().to_vec());
     asked.push(first.endpoint);
     let mut candidates = snapshot.candidates(call.route, &call.request, &call.warmth, &asked, now);
     candidates.retain(|candidate| is_permitted(snapshot, &call.overrides, candidate.endpoint));

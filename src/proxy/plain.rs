@@ -131,6 +131,6 @@ fn is_json(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.to_ascii_lowercase().contains("json"))
 }
 
-const fn broken(detail: String) -> Trouble {
-    Trouble { failure: Failure::Reset, retry_after: None, detail, deadline_passed: false }
+fn broken(detail: String) -> Trouble {
+    Trouble { fault: Failure::Reset.into(), retry_after: None, detail, deadline_passed: false }
 }

@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 
 use super::cells::ServerCell;
 use crate::dialect::Kind;
+use crate::dialect::faults::FaultTable;
 use crate::dialect::quota_headers::Windows;
 use crate::policy::model::{BaseUrl, Key, Upstream};
 
@@ -24,6 +25,8 @@ pub struct Target {
     pub authorization: Option<HeaderValue>,
     /// What its rate-limit headers mean.
     pub windows: Windows,
+    /// What its errors mean.
+    pub faults: FaultTable,
     /// What is learned of the server.
     pub server: Arc<ServerCell>,
     chat: Uri,
@@ -74,6 +77,7 @@ impl Target {
             chat: path("/chat/completions")?,
             completion: path("/completions")?,
             embedding: path("/embeddings")?,
+            faults: upstream.faults.clone(),
             server,
             windows: Windows::of(upstream.provider.as_deref().unwrap_or_default()),
             authorization: authorization(key)?,
@@ -135,6 +139,7 @@ mod tests {
             chat: Uri::default(),
             completion: Uri::default(),
             embedding: Uri::default(),
+            faults: FaultTable::default(),
             server: Arc::default(),
         };
         assert_eq!(target.conceal(Bytes::from("s3cret, Bearer s3cret!")), "[redacted], Bearer [redacted]!");

@@ -268,7 +268,8 @@ impl Buyer for Ours {
             output: tokens(order.output * share),
             ..Usage::default()
         };
-        let failed = |failure| Event::Failed { mode: Mode::Stream, failure, after, retry_after: None };
+        let failed =
+            |failure| Event::Failed { mode: Mode::Stream, fault: Failure::into(failure), after, retry_after: None };
         let event = match ending.trouble {
             None => Event::Answered {
                 mode: Mode::Stream,

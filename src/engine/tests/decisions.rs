@@ -12,7 +12,7 @@ fn break_down(bench: &mut Bench, now: Timestamp) {
         bench.state.observe(Event::Sent { mode: Mode::Stream }, now);
         let event = Event::Failed {
             mode: Mode::Stream,
-            failure: Failure::ServerError,
+            fault: Failure::ServerError.into(),
             after: Duration::ZERO,
             retry_after: None,
         };
@@ -117,7 +117,7 @@ fn each_timeout_doubles_the_limit_until_a_first_token_is_seen() {
         limit(benches).into_iter().find(|entry| entry.endpoint == EndpointIx::at(0)).unwrap().first_token_limit()
     };
     let timeout =
-        Event::Failed { mode: Mode::Stream, failure: Failure::Timeout, after: Duration::ZERO, retry_after: None };
+        Event::Failed { mode: Mode::Stream, fault: Failure::Timeout.into(), after: Duration::ZERO, retry_after: None };
     benches[0].state.observe(Event::Sent { mode: Mode::Stream }, NOW);
     benches[0].state.observe(timeout, NOW);
     // It is now the less reliable one; an even dearer third keeps it from being the last.

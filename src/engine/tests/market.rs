@@ -160,7 +160,8 @@ impl Market {
         let failure = self.sellers[seller].refusal(time);
         self.sales.push(Sale { sent: time, seller, failure });
         if let Some(failure) = failure {
-            let event = Event::Failed { mode: Mode::Stream, failure, after: FAILS_AFTER, retry_after: None };
+            let event =
+                Event::Failed { mode: Mode::Stream, fault: failure.into(), after: FAILS_AFTER, retry_after: None };
             self.pending.push(Due {
                 time: time + FAILS_AFTER.as_secs_f64(),
                 seller,

@@ -44,7 +44,7 @@ fn bench(draw: &Draw) -> Bench {
         state.observe(Event::Sent { mode: Mode::Stream }, NOW);
         let event = Event::Failed {
             mode: Mode::Stream,
-            failure: Failure::Overloaded,
+            fault: Failure::Overloaded.into(),
             after: Duration::ZERO,
             retry_after: None,
         };

@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::dialect::faults::FaultTable;
+use crate::dialect::glob::Glob;
 use crate::engine::{Capabilities, Limits, Price};
 use crate::ids::{AllowanceIx, EndpointId, EndpointIx, IdVec, KeyIx, UpstreamIx};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::Spoiled;
-use crate::policy::glob::Glob;
 use crate::policy::model::{Allowance, Cache, Endpoint, Key, Scheme, Upstream};
 use crate::policy::nearest::advice;
 use crate::policy::raw::keys::Key as RawKey;
@@ -108,6 +109,16 @@ impl Origin {
     }
 }
 
+/// What its errors mean: by the operator, by its provider, by what is usual.
+fn faults(raw: &RawUpstream, origin: &Origin, context: &Context<'_>) -> FaultTable {
+    let listed = match origin {
+        Origin::Own => None,
+        Origin::Listed(provider, _) => Some(Arc::clone(&provider.errors)),
+    };
+    let usual = context.providers.usual_errors();
+    FaultTable::new([Some(Arc::new(raw.errors.clone())), listed, Some(usual)].into_iter().flatten().collect())
+}
+
 fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Exchange, context: &Context<'_>) {
     let own_url = raw.base_url.as_ref().map(|url| url.value.clone());
     // Another address may process data elsewhere, so the catalogue's regions hold for its own address only.
@@ -129,6 +140,7 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
         tags: raw.tags.clone(),
         base_url,
         balance: raw.balance.clone().or(listed_balance),
+        faults: faults(raw, origin, context),
     });
     let keys = add_keys(raw, origin, upstream, tables, context);
     if keys.len() < raw.keys.as_ref().map_or(1, Vec::len) {
@@ -177,7 +189,7 @@ fn add_keys(
 ) -> Vec<Access> {
     let keys = match (&raw.keys, origin) {
         (Some(keys), _) => keys.as_slice(),
-        (None, Origin::Listed(provider, _)) if raw.spoiled == Spoiled::No => {
+        (None, Origin::Listed(provider, _)) if raw.spoiled == Spoiled::No && !provider.key_variables.is_empty() => {
             let variable = provider.key_variables.first().map_or("NAME", String::as_str);
             let hint = format!("write keys = [\"env:{variable}\"], or keys = [] if none is needed");
             context.report.push(Diagnostic::error(&raw.place, "missing field `keys`").hint(hint));

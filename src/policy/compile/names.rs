@@ -113,6 +113,7 @@ fn imply(base: &Base, tables: &Tables, routes: &mut IdVec<RouteIx, Route>, names
         }
         let (tiers, excluded) = cluster.finish();
         let route = routes.push(Route {
+            asks_others_if_filtered: false,
             name: Arc::clone(&name),
             tiers,
             excluded,

@@ -1,23 +1,36 @@
 //! The catalogue's providers, read when they are first named.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::catalog;
+use crate::dialect::faults::Rules;
 use crate::policy::diagnostic::Diagnostics;
 use crate::policy::fields::Document;
+use crate::policy::raw::errors::general;
 use crate::policy::raw::provider::{Provider, provider};
 
 /// Read providers, by name.
 pub(crate) struct Providers<'a> {
     report: &'a Diagnostics,
     read: RefCell<HashMap<&'static str, Option<Rc<Provider>>>>,
+    usual_errors: OnceCell<Arc<Rules>>,
 }
 
 impl<'a> Providers<'a> {
     pub(crate) fn new(report: &'a Diagnostics) -> Self {
-        Self { report, read: RefCell::default() }
+        Self { report, read: RefCell::default(), usual_errors: OnceCell::new() }
+    }
+
+    /// What errors mean, whoever sends them.
+    pub(crate) fn usual_errors(&self) -> Arc<Rules> {
+        let read = || {
+            let document = Document::parse("catalogue:errors", catalog::ERRORS, self.report);
+            Arc::new(general(&document, self.report).unwrap_or_default())
+        };
+        Arc::clone(self.usual_errors.get_or_init(read))
     }
 
     /// The provider called `name`; `None` if the catalogue has none.

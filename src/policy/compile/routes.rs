@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::engine::{Handicap, Objective, RetryPolicy};
+use crate::engine::{Failure, Handicap, Objective, RetryPolicy};
 use crate::ids::{IdVec, RouteIx};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::model::{Candidate, Route, Timeouts, UNLISTED};
@@ -114,6 +114,7 @@ fn route(
         retry: over_retry(&base.retry, &raw.retry),
         affinity: raw.affinity.clone().unwrap_or_default(),
         hedge: raw.hedge,
+        asks_others_if_filtered: raw.failover_on.contains(&Failure::ContentFiltered),
         models: raw.models.iter().map(|name| name.value.clone()).collect(),
     }
 }

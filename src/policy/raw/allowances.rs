@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use crate::dialect::glob::Glob;
 use crate::engine::Unit;
 use crate::policy::fields::Fields;
-use crate::policy::glob::Glob;
 use crate::policy::money::{Money, money};
 use crate::policy::quantity::{self, QuantityError};
 use crate::policy::read::{Node, count, word};

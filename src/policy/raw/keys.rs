@@ -1,7 +1,7 @@
 //! Keys as written: where they come from, never what they are (but for `literal:`, which is wrapped at once).
 
+use crate::dialect::glob::Glob;
 use crate::policy::fields::Fields;
-use crate::policy::glob::Glob;
 use crate::policy::model::Secret;
 use crate::policy::read::{Node, word};
 use crate::policy::secrecy::is_variable;

@@ -6,6 +6,7 @@
 pub(crate) mod allowances;
 pub(crate) mod balances;
 pub(crate) mod config;
+pub(crate) mod errors;
 pub(crate) mod feeds;
 pub(crate) mod keys;
 pub(crate) mod models;

@@ -1,7 +1,10 @@
 //! A provider's file in the catalogue.
 
+use std::sync::Arc;
+
 use jiff::civil::Date;
 
+use crate::dialect::faults::Rules;
 use crate::policy::diagnostic::Diagnostics;
 use crate::policy::feed::FeedFormat;
 use crate::policy::fields::{Document, Fields};
@@ -11,6 +14,7 @@ use crate::policy::source::At;
 use crate::policy::tariff::{Confidence, PriceOrigin};
 
 use super::balances::balance;
+use super::errors::errors;
 use super::models::{Model, model};
 use super::upstreams::{address, dialect, words};
 
@@ -19,6 +23,8 @@ use super::upstreams::{address, dialect, words};
 pub(crate) struct Provider {
     pub(crate) title: String,
     pub(crate) key_variables: Vec<String>,
+    /// What its errors mean.
+    pub(crate) errors: Arc<Rules>,
     /// The first is used when no region is named.
     pub(crate) hosts: Vec<Host>,
 }
@@ -44,7 +50,8 @@ pub(crate) fn provider(document: &Document<'_>, report: &Diagnostics) -> Option<
         let title = fields.need("name", word);
         let key_variables = fields.need("key_variables", words);
         let hosts = fields.need("hosts", |node| node.entries(host));
-        Some(Provider { title: title?.value, key_variables: key_variables?.value, hosts: hosts?.value })
+        let errors = Arc::new(fields.get("errors", errors).unwrap_or_default());
+        Some(Provider { title: title?.value, key_variables: key_variables?.value, errors, hosts: hosts?.value })
     })
 }
 

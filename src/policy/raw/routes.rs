@@ -1,6 +1,6 @@
 //! One of `[[routes]]`: names, and the cluster that serves them.
 
-use crate::engine::{HedgeAfter, HedgePolicy};
+use crate::engine::{Failure, HedgeAfter, HedgePolicy};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::Fields;
 use crate::policy::model::Affinity;
@@ -25,6 +25,8 @@ pub(crate) struct Route {
     pub(crate) require: Require,
     pub(crate) affinity: Option<Affinity>,
     pub(crate) hedge: Option<HedgePolicy>,
+    /// What is tried elsewhere besides the usual.
+    pub(crate) failover_on: Vec<Failure>,
 }
 
 /// One entry of a cluster.
@@ -47,7 +49,7 @@ pub(crate) enum Handicap {
 /// Reads a route.
 pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
     node.fields(|fields: &Fields<'_>| {
-        fields.later(&["match", "params", "canary", "shadow", "over_budget", "failover_on", "hold"]);
+        fields.later(&["match", "params", "canary", "shadow", "over_budget", "hold"]);
         let name = fields.need("name", word);
         let models = fields.get("models", texts).unwrap_or_default();
         let cluster = fields.need("cluster", cluster);
@@ -58,6 +60,7 @@ pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
             require: fields.get("require", require).unwrap_or_default(),
             affinity: fields.get("affinity", affinity),
             hedge: fields.get("hedge", hedge),
+            failover_on: fields.get("failover_on", failover_on).unwrap_or_default(),
             name: name?,
             models,
             cluster: cluster?.value,
@@ -88,6 +91,11 @@ fn affinity(node: &Node<'_>) -> Option<Affinity> {
             }
         },
     }
+}
+
+/// What is not usual: some of it is a matter of law.
+fn failover_on(node: &Node<'_>) -> Option<Vec<Failure>> {
+    node.list(|node| node.choice(&[("content_filter", Failure::ContentFiltered)]))
 }
 
 /// Second tries are off unless both are said.

@@ -1,5 +1,6 @@
 //! The `[upstreams.*]` tables.
 
+use crate::dialect::faults::Rules;
 use crate::engine::Limits;
 use crate::policy::decimal::Decimal;
 use crate::policy::diagnostic::Diagnostic;
@@ -10,6 +11,7 @@ use crate::policy::source::{At, Place};
 
 use super::allowances::{Allowance, allowance};
 use super::balances::balance;
+use super::errors::errors;
 use super::keys::{self, Key};
 use super::models::{self, Model};
 use super::prices::factor;
@@ -35,6 +37,8 @@ pub(crate) struct Upstream {
     pub(crate) models: Vec<Model>,
     pub(crate) allowances: Vec<Allowance>,
     pub(crate) balance: Option<Balance>,
+    /// What its errors mean, where the catalogue does not know or is wrong.
+    pub(crate) errors: Rules,
 }
 
 /// Reads the upstream called `name`.
@@ -64,6 +68,7 @@ pub(crate) fn upstream(name: At<String>, node: &Node<'_>) -> Option<Upstream> {
             models: fields.get("models", table_of_models).unwrap_or_default(),
             allowances: fields.get("allowances", |node| node.list(allowance)).unwrap_or_default(),
             balance: fields.get("balance", balance),
+            errors: fields.get("errors", errors).unwrap_or_default(),
             spoiled: Spoiled::No,
             place,
             name,

@@ -31,7 +31,6 @@ fn every_field_that_is_not_acted_on_is_refused_at_its_place_and_no_other() {
             "routes[0].canary",
             "routes[0].cluster[0][1].target_first_token",
             "routes[0].cluster[0][1].timeouts",
-            "routes[0].failover_on",
             "routes[0].hold",
             "routes[0].match",
             "routes[0].over_budget",

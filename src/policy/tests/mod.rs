@@ -3,6 +3,7 @@
 mod bypass;
 mod catalogue;
 mod contract;
+mod faults;
 mod feeds;
 mod mistakes;
 mod model;

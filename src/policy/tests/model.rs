@@ -120,7 +120,7 @@ fn with_no_key_set_the_error_says_which_would_do() {
     assert!(loaded.model.is_none());
     insta::assert_snapshot!(loaded.diagnostics[0].to_string(), @r"
     error: there is no configuration and no provider's key is set
-      = help: set one of OPENAI_API_KEY, ZHIPU_API_KEY, DASHSCOPE_API_KEY, QIANFAN_API_KEY, BAICHUAN_API_KEY, AI360_API_KEY, DEEPSEEK_API_KEY, MOONSHOT_API_KEY, ARK_API_KEY, MINIMAX_API_KEY, HUNYUAN_API_KEY, SILICONFLOW_CN_API_KEY, STEPFUN_API_KEY, GROQ_API_KEY, MISTRAL_API_KEY, XAI_API_KEY, TOGETHER_API_KEY, FIREWORKS_API_KEY, CEREBRAS_API_KEY, or write a faregate.toml; `faregate demo` needs no key and no network
+      = help: set one of OPENAI_API_KEY, ZHIPU_API_KEY, DASHSCOPE_API_KEY, QIANFAN_API_KEY, BAICHUAN_API_KEY, AI360_API_KEY, DEEPSEEK_API_KEY, MOONSHOT_API_KEY, ARK_API_KEY, MINIMAX_API_KEY, HUNYUAN_API_KEY, SILICONFLOW_CN_API_KEY, STEPFUN_API_KEY, GROQ_API_KEY, MISTRAL_API_KEY, XAI_API_KEY, TOGETHER_API_KEY, FIREWORKS_API_KEY, CEREBRAS_API_KEY, GEMINI_API_KEY, SENSENOVA_API_KEY, SPARK_API_PASSWORD, ZEROONE_API_KEY, or write a faregate.toml; `faregate demo` needs no key and no network
     ");
 }
 
