@@ -16,8 +16,18 @@ pub struct Rule {
     statuses: Vec<u16>,
     names: Vec<Glob>,
     says: Vec<String>,
-    is_weak: bool,
+    weight: Weight,
     fault: Fault,
+}
+
+/// What names say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Weight {
+    /// What they are.
+    #[default]
+    Full,
+    /// So little that words overrule them.
+    Little,
 }
 
 /// Rules in the order in which they count.
@@ -35,28 +45,28 @@ enum Evidence {
 
 impl Rule {
     /// A rule for `failure`, with its usual scope if `scope` is `None`. Names and words are compared without case, names
-    /// without separators too; `weak` is for names that say little, which words overrule.
+    /// without separators too.
     pub fn new(
         failure: Failure,
         scope: Option<Scope>,
         statuses: Vec<u16>,
         (names, says): (&[String], &[String]),
-        is_weak: bool,
+        weight: Weight,
     ) -> Self {
         let pattern = |name: &String| Glob::new(&plain(name));
         Self {
             statuses,
             names: names.iter().map(pattern).collect(),
             says: says.iter().map(|words| words.to_lowercase()).collect(),
-            is_weak,
-            fault: Fault { failure, scope: scope.unwrap_or(failure.scope()) },
+            weight,
+            fault: Fault { failure, scope: scope.unwrap_or_else(|| failure.scope()) },
         }
     }
 
     const fn evidence(&self) -> Evidence {
-        match (self.names.is_empty(), self.says.is_empty(), self.is_weak) {
-            (false, _, false) => Evidence::Name,
-            (false, _, true) => Evidence::VagueName,
+        match (self.names.is_empty(), self.says.is_empty(), self.weight) {
+            (false, _, Weight::Full) => Evidence::Name,
+            (false, _, Weight::Little) => Evidence::VagueName,
             (true, false, _) => Evidence::Words,
             (true, true, _) => Evidence::Status,
         }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::attempt::{Letter, Limits, Objection, Trouble, Verdict, attempt};
 use super::ending::End;
 use super::exchange::Exchange;
-use super::failures::Failures;
+use super::failures::{Failures, may_be_taken_elsewhere};
 use super::guard::Guard;
 use super::headers;
 use super::hedge::race;
@@ -96,7 +96,7 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
                 }
             }
             Verdict::Refused(objection) => {
-                if !failures.may_be_taken_elsewhere(route, objection.fault.failure) {
+                if !may_be_taken_elsewhere(route, objection.fault.failure) {
                     return pass_objection(exchange, *objection);
                 }
                 failures.object(&mut exchange, endpoint, objection);

@@ -70,15 +70,6 @@ impl Failures {
         }
     }
 
-    /// Whether somebody else may take a request that one upstream has refused so.
-    pub(super) fn may_be_taken_elsewhere(&self, route: &Route, failure: Failure) -> bool {
-        match failure.verdict() {
-            Verdict::ReturnToClient => false,
-            Verdict::Contested => failure != Failure::ContentFiltered || route.asks_others_if_filtered,
-            Verdict::TryElsewhere => true,
-        }
-    }
-
     /// Keeps an upstream's words for the client, for when nobody else answers.
     pub(super) fn object(&mut self, exchange: &mut Exchange, endpoint: EndpointIx, objection: Box<Objection>) {
         let only_objections = self.troubles.is_empty() || self.objection.is_some();
@@ -132,6 +123,15 @@ impl Failures {
             Some(trouble) if trouble.fault.failure == Failure::Timeout => Refusal::UpstreamTimeout { reason },
             Some(_) | None => Refusal::UpstreamFailed { reason },
         }
+    }
+}
+
+/// Whether somebody else may take a request that one upstream has refused so.
+pub(super) fn may_be_taken_elsewhere(route: &Route, failure: Failure) -> bool {
+    match failure.verdict() {
+        Verdict::ReturnToClient => false,
+        Verdict::Contested => failure != Failure::ContentFiltered || route.asks_others_if_filtered,
+        Verdict::TryElsewhere => true,
     }
 }
 

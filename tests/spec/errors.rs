@@ -67,7 +67,7 @@ async fn a_model_that_is_gone_is_served_by_others_and_its_absence_told_if_there_
     assert_eq!(a.stats().requests, 2, "twice is enough");
 
     b.set_fault(Some(gone));
-    tokio::time::sleep(Duration::from_secs(120)).await;
+    tokio::time::sleep(Duration::from_mins(2)).await;
     let reply = rig.chat("fast").await;
     assert_eq!(reply.status, 404);
     assert!(reply.text().contains("model_not_found"), "{}", reply.text());

@@ -1,6 +1,6 @@
 //! The `[[errors]]` tables: what an upstream's errors mean.
 
-use crate::dialect::faults::{Rule, Rules};
+use crate::dialect::faults::{Rule, Rules, Weight};
 use crate::engine::{Failure, Scope};
 use crate::policy::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::fields::{Document, Fields, Spoiled};
@@ -25,7 +25,7 @@ fn rule(node: &Node<'_>) -> Option<Rule> {
         let statuses = fields.get("status", statuses);
         let names = fields.get("names", words);
         let says = fields.get("says", words);
-        let is_weak = fields.get("weak", |node| node.flag());
+        let weight = fields.get("weak", weight);
         if statuses.is_none() && names.is_none() && says.is_none() && fields.spoiled() == Spoiled::No {
             let hint = "give `names`, `says`, or `status`, or several of them";
             fields.report.push(Diagnostic::error(&node.place, "this rule would hold for every error").hint(hint));
@@ -33,8 +33,12 @@ fn rule(node: &Node<'_>) -> Option<Rule> {
         }
         let (names, says) = (names.unwrap_or_default(), says.unwrap_or_default());
         let statuses = statuses.unwrap_or_default();
-        Some(Rule::new(class?.value, scope, statuses, (&names, &says), is_weak.unwrap_or_default()))
+        Some(Rule::new(class?.value, scope, statuses, (&names, &says), weight.unwrap_or_default()))
     })?
+}
+
+fn weight(node: &Node<'_>) -> Option<Weight> {
+    Some(if node.flag()? { Weight::Little } else { Weight::Full })
 }
 
 fn class(node: &Node<'_>) -> Option<Failure> {
