@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::policy::model::{Feed, FeedUrl};
 use crate::policy::{Diagnostic, Loaded, Severity, Sources, is_policy, load, load_policy, render};
 
 use super::Format;
@@ -66,9 +67,21 @@ struct Report {
     resolved: Option<Resolved>,
 }
 
+/// A price list that is a file, and cannot be read as one.
+fn unread(feed: &Feed, sources: &Sources<'_>) -> Option<Diagnostic> {
+    let FeedUrl::File(path) = &feed.url else { return None };
+    let error = (sources.read)(path).err()?;
+    let message = format!("the price list `{}` ({}) cannot be read: {error}", feed.name, path.display());
+    Some(
+        Diagnostic::general(Severity::Warning, message)
+            .hint("its models keep the prices of the catalogue until it can"),
+    )
+}
+
 impl Report {
     fn of(file: &Path, config: Option<&Path>, resolve: Resolve, sources: &Sources<'_>) -> Self {
-        let Loaded { model, diagnostics, .. } = load_any(file, config, sources);
+        let Loaded { model, mut diagnostics, .. } = load_any(file, config, sources);
+        diagnostics.extend(model.iter().flat_map(|model| &model.feeds).filter_map(|feed| unread(feed, sources)));
         let resolved = match resolve {
             Resolve::Yes => model.as_ref().map(Resolved::new),
             Resolve::No => None,

@@ -88,6 +88,9 @@ impl Daemon {
             return Err(StartError::Configuration { diagnostics: policy::render(&diagnostics) });
         };
         mention(&diagnostics);
+        if !model.feeds.is_empty() {
+            clerk.prepare();
+        }
         let server = model.server.clone();
         let metrics = Arc::new(Metrics::new()?);
         let cells = Arc::new(Mutex::new(Cells::default()));

@@ -299,7 +299,8 @@ fn cause(rejected: &[(EndpointIx, Reason)]) -> Cause {
     } else if each(|reason| matches!(reason, Reason::Incapable | Reason::TooLong | Reason::TooDear)) {
         Cause::TooDear
     } else if each(|reason| !is_scarcity(reason)) {
-        Cause::Unavailable
+        let any = |test: fn(Reason) -> bool| rejected.iter().any(|(_, reason)| test(*reason));
+        if any(|reason| matches!(reason, Reason::Broke { .. })) { Cause::Broke } else { Cause::Unavailable }
     } else {
         Cause::Quota
     }
@@ -311,6 +312,7 @@ const fn is_scarcity(reason: Reason) -> bool {
         Reason::Incapable
         | Reason::TooLong
         | Reason::TooDear
+        | Reason::Broke { .. }
         | Reason::Open { .. }
         | Reason::Probing
         | Reason::Ramp
@@ -323,6 +325,7 @@ fn retry_at(reason: Reason, now: Timestamp) -> Option<Timestamp> {
         Reason::Incapable | Reason::TooLong | Reason::TooDear => None,
         Reason::Quota { until }
         | Reason::LargerThanLimit { until }
+        | Reason::Broke { until }
         | Reason::Blocked { until }
         | Reason::Open { until } => Some(until),
         Reason::Probing | Reason::Ramp | Reason::Stale => Some(now + PROBE_ANSWER),

@@ -97,7 +97,7 @@ pub(super) fn eligibility(
     if let Some(until) = candidate.broke_until
         && (candidate.price.is_none() || forecast.terms.usd.0 > 0.0)
     {
-        return Eligibility::No(Reason::Blocked { until });
+        return Eligibility::No(Reason::Broke { until });
     }
     if let Some(reason) = quota(candidate, forecast, now) {
         return Eligibility::No(reason);

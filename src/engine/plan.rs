@@ -182,6 +182,8 @@ pub enum Cause {
     TooDear,
     /// All who could have used up what they may.
     Quota,
+    /// All who could have no money left in their prepaid accounts.
+    Broke,
     /// All who could are failing.
     Unavailable,
 }
@@ -203,6 +205,11 @@ pub enum Reason {
     /// The request is larger than a whole limit, and others are using the window.
     LargerThanLimit {
         /// When the window is empty.
+        until: Timestamp,
+    },
+    /// Its account has no money.
+    Broke {
+        /// When it is worth looking again.
         until: Timestamp,
     },
     /// The provider asked to be left alone.

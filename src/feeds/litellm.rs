@@ -14,14 +14,15 @@ use crate::engine::{Price, PriceTier, Rates};
 use crate::units::Tokens;
 
 const FORMAT: &str = "litellm";
-const TEXT_MODES: [&str; 3] = ["chat", "responses", "completion"];
+const TEXT_MODES: [&str; 4] = ["chat", "responses", "completion", EMBEDDING];
+const EMBEDDING: &str = "embedding";
 
 type Entry<'a> = BTreeMap<String, &'a RawValue>;
 
 /// The rows of a file in this format.
 pub fn read(bytes: &[u8]) -> Result<Sheet, FeedError> {
     let entries: BTreeMap<String, &RawValue> =
-        serde_json::from_slice(bytes).map_err(|source| FeedError::Shape { format: FORMAT, source })?;
+        serde_json::from_slice(bytes).map_err(|source| FeedError::of(FORMAT, source))?;
     let mut collector = Collector::default();
     for (name, entry) in entries {
         collector.add(&name, row(&name, entry));
@@ -40,7 +41,15 @@ fn row(name: &str, entry: &RawValue) -> Result<Row, Skipped> {
     }
     let provider = text(&entry, "litellm_provider").ok_or(Skipped::Unreadable)?;
     let id = name.strip_prefix(&provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(name).to_owned();
-    let price = if entry.contains_key("tiered_pricing") { ranges(&entry)? } else { suffixes(&entry)? };
+    let price = if mode == EMBEDDING {
+        let input = entry.get("input_cost_per_token").ok_or(Skipped::Unpriced)?;
+        let input = number::price(input.get(), Per::Token).ok_or(Skipped::Unreadable)?;
+        Parts::embedding(input)?
+    } else if entry.contains_key("tiered_pricing") {
+        ranges(&entry)?
+    } else {
+        suffixes(&entry)?
+    };
     let off_peak = entry.get("off_peak_pricing").and_then(|value| off_peak(value));
     Ok(Row { provider, id, price, off_peak })
 }
@@ -243,7 +252,8 @@ mod tests {
 
     #[test]
     fn what_is_no_such_feed_is_an_error() {
-        assert!(matches!(read(b"<html>"), Err(FeedError::Shape { .. })));
+        assert!(matches!(read(b"<html>"), Err(FeedError::Json(_))));
+        assert!(matches!(read(b"{\"a\": {"), Err(FeedError::Json(_))));
         assert!(matches!(read(b"[]"), Err(FeedError::Shape { .. })));
         assert!(matches!(read(br#"{"data": []}"#), Err(FeedError::Empty { .. })));
     }

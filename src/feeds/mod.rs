@@ -101,6 +101,9 @@ pub enum FeedError {
         /// What the reader stumbled over.
         source: serde_json::Error,
     },
+    /// It is no JSON, or not all of it.
+    #[error("this is not JSON, or only the beginning of it: {0}")]
+    Json(serde_json::Error),
     /// It has the shape, and not one price.
     #[error(
         "no entry of this file has a price in the format `{format}`; see that the url and the format belong together"
@@ -109,6 +112,12 @@ pub enum FeedError {
         /// The format it was read as.
         format: &'static str,
     },
+}
+
+impl FeedError {
+    fn of(format: &'static str, source: serde_json::Error) -> Self {
+        if source.is_data() { Self::Shape { format, source } } else { Self::Json(source) }
+    }
 }
 
 /// The parts of a price, as a feed says them.
@@ -130,6 +139,11 @@ impl Parts {
             (Some(PricePerMtok(0)), _) | (_, Some(PricePerMtok(0))) => Err(Skipped::Zero),
             (Some(input), Some(output)) => Ok(self.with(input, output)),
         }
+    }
+
+    /// Vectors are not tokens: only what is read is paid for.
+    fn embedding(input: PricePerMtok) -> Result<Price, Skipped> {
+        if input.0 == 0 { Err(Skipped::Zero) } else { Ok(Price::new(input, PricePerMtok(0))) }
     }
 
     fn with(self, input: PricePerMtok, output: PricePerMtok) -> Rates {

@@ -57,8 +57,7 @@ struct RawCondition {
 
 /// The rows of a file in this format.
 pub fn read(bytes: &[u8]) -> Result<Sheet, FeedError> {
-    let providers: Entries =
-        serde_json::from_slice(bytes).map_err(|source| FeedError::Shape { format: FORMAT, source })?;
+    let providers: Entries = serde_json::from_slice(bytes).map_err(|source| FeedError::of(FORMAT, source))?;
     let mut collector = Collector::default();
     for (provider, entry) in &providers {
         match serde_json::from_str::<RawProvider>(entry.get()) {

@@ -54,7 +54,7 @@ struct RawPricing {
 
 /// One page in this format.
 pub fn read(bytes: &[u8]) -> Result<Page, FeedError> {
-    let page: RawPage = serde_json::from_slice(bytes).map_err(|source| FeedError::Shape { format: FORMAT, source })?;
+    let page: RawPage = serde_json::from_slice(bytes).map_err(|source| FeedError::of(FORMAT, source))?;
     let mut collector = Collector::default();
     for (place, entry) in page.data.iter().enumerate() {
         match serde_json::from_str::<RawModel>(entry.get()) {

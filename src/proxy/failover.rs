@@ -290,6 +290,11 @@ fn nothing_eligible(plan: &Plan, call: &Call) -> Refusal {
             Refusal::Incapable { reason: format!("no endpoint is expected to answer for {most} dollars at most") }
         }
         Some(Cause::Quota) => Refusal::RateLimited { wait },
+        Some(Cause::Broke) => Refusal::NoEndpoint {
+            reason: "the prepaid account of an endpoint that could serve this is empty, and no other may be used now"
+                .to_owned(),
+            wait,
+        },
         None if !plan.entries.is_empty() => {
             Refusal::NoEndpoint { reason: "other requests were faster; none is free now".to_owned(), wait }
         }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::reply::Refusal;
-use crate::policy::model::{AllowedHeaders, ClientHeader};
+use crate::ids::RouteIx;
+use crate::policy::model::{AllowedHeaders, Candidate, ClientHeader, Model};
 use crate::units::Dollars;
 
 /// A request's wishes.
@@ -47,6 +48,11 @@ pub(super) enum Explain {
 /// The wishes in `headers`.
 pub(super) fn read(headers: &HeaderMap, allowed: AllowedHeaders) -> Result<Overrides, Refusal> {
     let mut overrides = Overrides::default();
+    if let Some(unknown) = headers.keys().find(|name| is_unknown(name.as_str())) {
+        let known: Vec<_> = ClientHeader::ALL.iter().map(|header| header.name()).collect();
+        let message = format!("there is no header {unknown}; known are {}", known.join(", "));
+        return Err(Refusal::Invalid { message, param: None });
+    }
     for header in ClientHeader::ALL {
         let name = header.name();
         let Some(value) = headers.get(name) else { continue };
@@ -66,7 +72,42 @@ pub(super) fn read(headers: &HeaderMap, allowed: AllowedHeaders) -> Result<Overr
     Ok(overrides)
 }
 
+/// Whether it is one of ours by its name, and none that exists: whoever sent it counts on it.
+fn is_unknown(name: &str) -> bool {
+    name.starts_with("x-faregate-") && ClientHeader::ALL.iter().all(|header| header.name() != name)
+}
+
 impl Overrides {
+    /// Whether what they name exists, and they leave anybody who may answer on `route`.
+    pub(super) fn check(&self, model: &Model, route: RouteIx) -> Result<(), Refusal> {
+        if self.only.is_empty() && self.avoid.is_empty() {
+            return Ok(());
+        }
+        let refused = |message| Err(Refusal::Invalid { message, param: None });
+        let is_called = |wish: &String| {
+            let upstream = model.upstreams.values().any(|upstream| *upstream.name == **wish);
+            upstream || model.endpoints.values().any(|endpoint| is_named(wish, "", endpoint.id.as_str()))
+        };
+        for (header, wishes) in [(ClientHeader::Only, &self.only), (ClientHeader::Avoid, &self.avoid)] {
+            if let Some(unknown) = wishes.iter().find(|wish| !is_called(wish)) {
+                return refused(format!(
+                    "the header {} names `{unknown}`, which is no upstream and no endpoint",
+                    header.name()
+                ));
+            }
+        }
+        let route = &model.routes[route];
+        let remains = |candidate: &Candidate| {
+            let endpoint = &model.endpoints[candidate.endpoint];
+            self.permits(&model.upstreams[endpoint.upstream].name, endpoint.id.as_str())
+        };
+        if route.tiers.iter().flatten().any(remains) {
+            return Ok(());
+        }
+        let message = "the headers x-faregate-only and x-faregate-avoid leave no endpoint of the route";
+        refused(format!("{message} `{}`", route.name))
+    }
+
     fn take(&mut self, header: ClientHeader, text: &str) -> Option<()> {
         let list = || text.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect();
         match header {
@@ -93,9 +134,13 @@ impl Overrides {
 
     /// Whether the endpoint called `id` at `upstream` may answer.
     pub(super) fn permits(&self, upstream: &str, id: &str) -> bool {
-        let named = |wish: &String| wish == upstream || wish == id || id.split('#').next() == Some(wish.as_str());
+        let named = |wish: &String| is_named(wish, upstream, id);
         (self.only.is_empty() || self.only.iter().any(named)) && !self.avoid.iter().any(named)
     }
+}
+
+fn is_named(wish: &str, upstream: &str, id: &str) -> bool {
+    wish == upstream || wish == id || id.split('#').next() == Some(wish)
 }
 
 fn dollars(text: &str) -> Option<Dollars> {
@@ -128,7 +173,12 @@ mod tests {
         let wishes = read(&[("x-faregate-only", "a, b/m"), ("x-faregate-deadline-ms", "1500")]).unwrap();
         assert!(wishes.permits("a", "a/x") && wishes.permits("b", "b/m#k") && !wishes.permits("b", "b/other"));
         assert_eq!(wishes.deadline, Some(Duration::from_millis(1500)));
-        for (name, value) in [("x-faregate-tag", "x"), ("x-faregate-deadline-ms", "soon"), ("x-faregate-only", "")] {
+        for (name, value) in [
+            ("x-faregate-tag", "x"),
+            ("x-faregate-deadline-ms", "soon"),
+            ("x-faregate-only", ""),
+            ("x-faregate-max-cost", "1"),
+        ] {
             let Err(Refusal::Invalid { message, .. }) = read(&[(name, value)]) else { panic!("{name}: {value}") };
             assert!(message.contains(name), "{message}");
         }

@@ -91,6 +91,7 @@ fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes)
     exchange.tag.clone_from(&overrides.tag);
     let route = resolve(exchange, &head, overrides.route.as_deref())?;
     exchange.route = Some(route);
+    overrides.check(&exchange.snapshot.model, route)?;
     let request = engine_request(kind, &head);
     let inject_usage = match head.usage_wish {
         UsageWish::NotAsked => InjectUsage::Yes,

@@ -54,6 +54,21 @@ async fn a_client_can_name_who_answers_and_by_which_route() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wish_that_cannot_be_fulfilled_is_refused_by_name() {
+    let rig = rig(POLICY);
+    for (name, value, complaint) in [
+        ("x-faregate-only", "nobody", "names `nobody`, which is no upstream and no endpoint"),
+        ("x-faregate-avoid", "nobody", "names `nobody`, which is no upstream and no endpoint"),
+        ("x-faregate-avoid", "cheap,dear", "leave no endpoint of the route `all`"),
+        ("x-faregate-max-cost", "1", "there is no header x-faregate-max-cost"),
+    ] {
+        let reply = ask(&rig, &[(name, value)]).await;
+        assert_eq!((reply.status.as_u16(), reply.code()), (400, "invalid_request".to_owned()), "{name}: {value}");
+        assert!(reply.text().contains(complaint), "{}", reply.text());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_can_bound_money_and_time_and_learn_why() {
     let rig = rig(POLICY);
     assert_eq!(ask(&rig, &[("x-faregate-max-cost-usd", "0.0000001")]).await.status, 400);

@@ -61,7 +61,7 @@ impl Counts {
         let all = changed + held + not_taken + confirmed + silent;
         format!(
             "{all} models: {changed} would change, {held} held, {not_taken} not taken, {confirmed} as the feed says \
-             already, {silent} not in a feed\n"
+             already, {silent} without a usable row in a feed\n"
         )
     }
 }

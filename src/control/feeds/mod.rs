@@ -138,6 +138,16 @@ impl Clerk {
         self.keeper.0.as_deref()
     }
 
+    /// Makes the place for lists, or says why nothing will be kept.
+    pub(super) fn prepare(&self) {
+        if let Some(folder) = self.folder()
+            && let Err(error) = std::fs::create_dir_all(folder)
+        {
+            let folder = folder.display();
+            tracing::warn!(%folder, %error, "price lists cannot be kept for the next start: set [prices] keep");
+        }
+    }
+
     /// What the feeds said.
     pub fn book(&self) -> Arc<Book> {
         self.book.load_full()

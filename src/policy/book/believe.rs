@@ -76,6 +76,19 @@ impl Judge<'_> {
         }
     }
 
+    /// What becomes of a price that the feed has left out, where the catalogue says `listed`: a row that is missing once
+    /// may be back, and what is listed may be far from it.
+    pub(crate) fn judge_loss(&self, feed: &Feed, known: &Tariff, listed: Option<&Tariff>) -> Option<Verdict> {
+        let listed = listed.filter(|listed| listed.quote(self.now).is_some());
+        if listed.is_some_and(|listed| self.apart(known, listed) <= limit(feed.max_rise)) {
+            return None;
+        }
+        let meanwhile = listed.filter(|listed| self.sum(listed) > self.sum(known)).unwrap_or(known);
+        let why = "it has left the model out: its last price is held until it does so again";
+        let doubt = Doubted { says: "nothing any more".to_owned(), why: why.to_owned() };
+        Some(Verdict::Held { meanwhile: meanwhile.clone(), doubt })
+    }
+
     /// The same now, or the same but for an exchange rate, and nothing that is not listed. Then the list is the better
     /// account: it knows the currency of the bill, holidays, and what is to come.
     fn agree(&self, listed: &Tariff, latest: &Tariff) -> bool {

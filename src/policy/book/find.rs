@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{Book, Key, Quote};
 use crate::policy::feed::{Feed, FeedFormat};
+use crate::policy::tariff::Tariff;
 
 /// Whose model is to be priced.
 #[derive(Clone, Copy, Debug)]
@@ -24,14 +25,22 @@ pub(crate) struct Address<'a> {
 impl Book {
     /// What `feed` says of the model at `address`.
     pub(crate) fn find(&self, feed: &Feed, address: Address<'_>) -> Option<&Quote> {
-        let quotes = &self.shelf(feed)?.quotes;
-        match &feed.upstream {
-            Some(upstream) if **upstream == *address.upstream => {
-                of_provider(quotes, feed, address).or_else(|| of_anybody(quotes, address.id))
-            }
-            Some(_) => None,
-            None => of_provider(quotes, feed, address),
+        among(&self.shelf(feed)?.quotes, feed, address)
+    }
+
+    /// What `feed` was believed of the model at `address` before its last list, which has left it out.
+    pub(crate) fn lost(&self, feed: &Feed, address: Address<'_>) -> Option<&Tariff> {
+        among(&self.shelf(feed)?.gone, feed, address)?.confirmed.as_ref()
+    }
+}
+
+fn among<'b>(quotes: &'b BTreeMap<Key, Quote>, feed: &Feed, address: Address<'_>) -> Option<&'b Quote> {
+    match &feed.upstream {
+        Some(upstream) if **upstream == *address.upstream => {
+            of_provider(quotes, feed, address).or_else(|| of_anybody(quotes, address.id))
         }
+        Some(_) => None,
+        None => of_provider(quotes, feed, address),
     }
 }
 

@@ -55,7 +55,13 @@ pub(super) fn read(
         let as_of = said.and_then(|said| said.as_of).or(origin.as_of);
         let confidence = said.map_or(origin.confidence, |said| said.confidence);
         let origin = PriceOrigin { as_of, confidence, ..origin.clone() };
-        Some((key, Tariff { origin, ..compile::tariff_of_row(&model, &context)? }))
+        let tariff = Tariff { origin, ..compile::tariff_of_row(&model, &context)? };
+        if tariff.rates.input.amount.is_zero() && tariff.rates.output.amount.is_zero() {
+            let message = format!("`{}` costs 0 here, and in a price list that means that nobody knows", key.id);
+            let hint = "leave it out; a model that is free is said to be so in the configuration";
+            report.push(Diagnostic::error(&model.name.place, message).hint(hint));
+        }
+        Some((key, tariff))
     };
     let tariffs: BTreeMap<_, _> = rows.into_iter().filter_map(tariff).collect();
     if tariffs.is_empty() && report.errors() == 0 {

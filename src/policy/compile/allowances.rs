@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use crate::dialect::glob::Glob;
 use crate::engine::Unit;
 use crate::ids::{AllowanceIx, IdVec, UpstreamIx};
 use crate::policy::diagnostic::Diagnostic;
@@ -42,9 +43,31 @@ pub(super) fn of(
         return Some(known);
     }
     let (unit, size) = counted(&found.amount, exchange, context)?;
-    let used = used(found, unit, exchange, context);
+    let used = used(found, (unit, size), exchange, context);
     let (id, label) = (id, label.into());
     Some(table.push(Allowance { id, upstream, label, unit, size, used, ends }))
+}
+
+/// Says which of an upstream's allowances pay for nothing: what they are for does not exist, or they are over.
+pub(super) fn warn_of_idle(raw: &RawUpstream, models: &[Arc<str>], context: &Context<'_>) {
+    let now = context.inputs.now();
+    for one in &raw.allowances {
+        let serves = |glob: &Glob| models.iter().any(|model| glob.matches(model));
+        if !one.models.is_empty() && !one.models.iter().any(serves) {
+            let message =
+                format!("no model of `{}` has a name that is meant here, so it pays for nothing", raw.name.value);
+            context.report.push(Diagnostic::warning(&one.place, message).hint("see the names in `models`"));
+        }
+        warn_of_end(one, now, context);
+    }
+    raw.models.iter().filter_map(|model| model.free.as_ref()).for_each(|free| warn_of_end(free, now, context));
+}
+
+fn warn_of_end(one: &Raw, now: Timestamp, context: &Context<'_>) {
+    if let Some(expires) = one.expires.as_ref().filter(|expires| expires.value <= now) {
+        let message = "this has expired, so it pays for nothing";
+        context.report.push(Diagnostic::warning(&expires.place, message).hint("leave this allowance out"));
+    }
 }
 
 /// In what it is counted, and how much it is; money in pico-dollars.
@@ -58,11 +81,14 @@ fn counted(amount: &At<Amount>, exchange: &Exchange, context: &Context<'_>) -> O
     }
 }
 
-fn used(found: &Raw, unit: Unit, exchange: &Exchange, context: &Context<'_>) -> u64 {
+fn used(found: &Raw, (unit, size): (Unit, u64), exchange: &Exchange, context: &Context<'_>) -> u64 {
     let Some(used) = &found.used else { return 0 };
     let Some((counted_in, units)) = counted(used, exchange, context) else { return 0 };
     if counted_in != unit {
         context.report.push(Diagnostic::error(&used.place, "`used` is counted in another unit than `amount`"));
+    } else if units >= size {
+        let message = "all of it is used, so it pays for nothing";
+        context.report.push(Diagnostic::warning(&used.place, message).hint("leave this allowance out"));
     }
     if found.per != Per::Once {
         let message = "what was used of an allowance that is renewed is not known after its renewal";
@@ -73,7 +99,7 @@ fn used(found: &Raw, unit: Unit, exchange: &Exchange, context: &Context<'_>) -> 
 
 /// Which of its periods it is, and when that ends; `None` once it has expired.
 fn period(found: &Raw, now: Timestamp) -> Option<(String, Option<Timestamp>)> {
-    if found.expires.is_some_and(|expires| expires <= now) {
+    if found.expires.as_ref().is_some_and(|expires| expires.value <= now) {
         return None;
     }
     let today = TimeZone::UTC.to_datetime(now).date();
@@ -86,7 +112,7 @@ fn period(found: &Raw, now: Timestamp) -> Option<(String, Option<Timestamp>)> {
             (format!(" {}", today.strftime("%Y-%m")), next)
         }
     };
-    let ends = match (renewed, found.expires) {
+    let ends = match (renewed, found.expires.as_ref().map(|expires| expires.value)) {
         (Some(renewed), Some(expires)) => Some(renewed.min(expires)),
         (one, other) => one.or(other),
     };

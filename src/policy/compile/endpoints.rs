@@ -155,6 +155,8 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
     for listing in &models {
         add_model(raw, listing.said(raw, origin), upstream, &keys, tables, exchange, context);
     }
+    let names: Vec<_> = tables.of(upstream).map(|(_, endpoint)| Arc::clone(&endpoint.model)).collect();
+    allowances::warn_of_idle(raw, &names, context);
     note_absent(raw, origin, upstream, tables);
 }
 

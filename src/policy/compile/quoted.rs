@@ -22,8 +22,16 @@ pub(super) fn tariff(
     let judge = Judge { now: context.inputs.now(), rate: &rate };
     let mut doubt = None;
     for feed in in_order(context.feeds) {
-        let Some(quote) = context.inputs.book().and_then(|book| book.find(feed, said.address)) else { continue };
-        match judge.judge(feed, quote, listed.as_ref()) {
+        let Some(book) = context.inputs.book() else { continue };
+        let verdict = match (book.find(feed, said.address), book.lost(feed, said.address)) {
+            (Some(quote), _) => judge.judge(feed, quote, listed.as_ref()),
+            (None, Some(known)) => match judge.judge_loss(feed, known, listed.as_ref()) {
+                Some(held) => held,
+                None => continue,
+            },
+            (None, None) => continue,
+        };
+        match verdict {
             Verdict::Counts(tariff) => return (Some(tariff), doubt),
             Verdict::Held { meanwhile, doubt: held } => return (Some(meanwhile), Some(doubted(feed, true, &held))),
             // The next feed may know more.

@@ -25,7 +25,7 @@ pub(crate) struct Allowance {
     /// How much of it was used when this was written.
     pub(crate) used: Option<At<Amount>>,
     pub(crate) per: Per,
-    pub(crate) expires: Option<Timestamp>,
+    pub(crate) expires: Option<At<Timestamp>>,
 }
 
 /// So much of something.
@@ -54,30 +54,24 @@ pub(crate) fn allowance(node: &Node<'_>) -> Option<Allowance> {
     node.fields(|fields: &Fields<'_>| {
         fields.later(&["zone"]);
         let models = fields.get("models", |node| node.list(|item| word(item).map(|text| Glob::new(&text))));
-        let amount = fields.need("amount", |node| node.quantity(amount))?;
-        Some(Allowance {
-            place: node.place.clone(),
-            models: models.unwrap_or_default(),
-            used: fields.at("used", |node| node.quantity(self::amount)),
-            per: fields.get("per", per).unwrap_or_default(),
-            expires: fields.get("expires", expiry),
-            amount,
-        })
+        let amount = fields.need("amount", |node| node.quantity(amount));
+        let used = fields.at("used", |node| node.quantity(self::amount));
+        let per = fields.get("per", per).unwrap_or_default();
+        let expires = fields.at("expires", expiry);
+        let (place, models) = (node.place.clone(), models.unwrap_or_default());
+        Some(Allowance { place, models, amount: amount?, used, per, expires })
     })?
 }
 
 /// Reads a model's `free`.
 pub(crate) fn free(node: &Node<'_>) -> Option<Allowance> {
     node.fields(|fields: &Fields<'_>| {
-        let tokens = fields.need("tokens", count)?;
-        Some(Allowance {
-            place: node.place.clone(),
-            models: Vec::new(),
-            amount: At { value: Amount::Count(Unit::Tokens, tokens.value), place: tokens.place },
-            used: None,
-            per: fields.get("per", per).unwrap_or_default(),
-            expires: fields.get("expires", expiry),
-        })
+        let tokens = fields.need("tokens", count);
+        let per = fields.get("per", per).unwrap_or_default();
+        let expires = fields.at("expires", expiry);
+        let tokens = tokens?;
+        let amount = At { value: Amount::Count(Unit::Tokens, tokens.value), place: tokens.place };
+        Some(Allowance { place: node.place.clone(), models: Vec::new(), amount, used: None, per, expires })
     })?
 }
 

@@ -108,6 +108,8 @@ fn an_operator_knows_better_than_the_catalogue() {
     let table = table_with("zhipu", more);
     let body = r#"{"error":{"code":"1113","message":"Insufficient balance"}}"#;
     assert_eq!(classify(&table, 429, body).failure, Failure::RateLimited);
+    let forbidden = Fault { failure: Failure::Auth, scope: Scope::Endpoint };
+    assert_eq!(classify(&table, 403, "no"), forbidden, "it may be about one model");
     let tea = Fault { failure: Failure::Overloaded, scope: Scope::Endpoint };
     assert_eq!(classify(&table, 418, ""), tea);
 }

@@ -166,12 +166,29 @@ fn a_row_that_was_away_for_one_fetch_is_compared_with_what_it_was() {
     stage.fetch(0, &litellm("openai", &rows("1e-06")));
     stage.fetch(0, &litellm("openai", &rows("1e-06")));
     stage.fetch(0, &litellm("openai", &rows("1e-06")[..2]));
-    assert!(stage.endpoint("openai/x").price.is_none(), "what no list has is unknown");
+    assert_eq!(stage.price("openai/x").0, 1_000_000, "it may be back");
+    assert!(stage.doubt("openai/x").unwrap().1.contains("says nothing any more"));
 
     stage.fetch(0, &litellm("openai", &rows("1e-09")));
 
     assert_eq!(stage.price("openai/x").0, 1_000_000, "the dearer one, until it is said again");
     assert!(stage.doubt("openai/x").unwrap().0);
+}
+
+#[test]
+fn a_row_that_stays_away_is_forgotten() {
+    let mut stage = Stage::new(UNLISTED);
+    let rows = [("gpt-4o", "25e-06", "1e-04"), ("b", "1e-06", "1e-06"), ("x", "1e-06", "1e-06")];
+    stage.fetch(0, &litellm("openai", &rows));
+    stage.fetch(0, &litellm("openai", &rows));
+    assert_eq!(stage.price("openai/gpt-4o#").0, 25_000_000);
+
+    stage.fetch(0, &litellm("openai", &rows[1..]));
+    assert_eq!(stage.price("openai/gpt-4o#").0, 25_000_000, "a tenth of it is not believed at once");
+    stage.fetch(0, &litellm("openai", &rows[1..2]).replace('}', "} "));
+
+    assert_eq!(stage.price("openai/gpt-4o#"), (2_500_000, 10_000_000, "catalogue".into()));
+    assert_eq!(stage.price("openai/x").0, 1_000_000, "this one is missing for the first time");
 }
 
 #[test]
@@ -367,6 +384,27 @@ fn mistakes_in_a_list_of_our_own_are_shown_at_their_place() {
     assert!(text.contains("faregate:2:") && text.contains("did you mean `output`"), "{text}");
     assert!(error("").contains("prices no model"));
     assert!(error("[models.a]\nprice = { input = \"1 USD\" }").contains("missing field `output`"));
+}
+
+#[test]
+fn nothing_is_free_because_a_list_says_0() {
+    let stage = Stage::new(
+        "[upstreams.house]\nbase_url = \"http://h/v1\"\n[upstreams.house.models.m]\n[[prices.feeds]]\nurl = \"file:p.toml\"\nformat = \"faregate\"\nupstream = \"house\"\n",
+    );
+    let error =
+        read(&stage.feeds[0], b"[models.m]\nprice = { input = \"0 USD\", output = \"0 USD\" }\n", stage.stamp());
+    let Err(ListError::Invalid(mistakes)) = error else { panic!("{error:?}") };
+    assert!(render(&mistakes).contains("`m` costs 0 here"), "{}", render(&mistakes));
+}
+
+#[test]
+fn embeddings_have_no_output_to_pay_for() {
+    let stage = Stage::new(OPENAI);
+    let text = r#"{"text-embedding-3-small": {"litellm_provider": "openai", "mode": "embedding",
+        "input_cost_per_token": 2.4e-08, "output_cost_per_token": 0.0}}"#;
+    let mut stage = Stage { ..stage };
+    stage.fetch(0, text);
+    assert_eq!(stage.price("openai/text-embedding-3-small#"), (24_000, 0, "litellm".into()));
 }
 
 #[test]

@@ -173,3 +173,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_allowance_that_pays_for_nothing_is_pointed_at() {
+    let config = r#"
+[upstreams.a]
+base_url = "http://a/v1"
+[upstreams.a.models.m]
+price = { input = "1 USD", output = "1 USD" }
+free = { tokens = 1000, per = "once", expires = "2020-01-01" }
+[upstreams.a.models.n]
+price = { input = "1 USD", output = "1 USD" }
+[[upstreams.a.allowances]]
+models = ["zz-*"]
+amount = "20M tokens"
+[[upstreams.a.allowances]]
+models = ["n"]
+amount = "20M tokens"
+used = "30M tokens"
+"#;
+    let text = super::World::new(config, "").complaints();
+    for complaint in ["this has expired", "no model of `a` has a name that is meant here", "all of it is used"] {
+        assert!(text.contains(complaint), "{complaint}: {text}");
+    }
+    let wrong = config.replace("\"20M tokens\"", "\"20M token\"");
+    assert!(!super::World::new(&wrong, "").complaints().contains("unknown field"), "one mistake is one message");
+}
