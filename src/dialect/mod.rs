@@ -3,6 +3,7 @@
 //! Bodies are read where a field is needed and spliced where one changes; nothing on the request path is parsed into a
 //! tree, and fields nobody here has heard of survive.
 
+mod adjust;
 pub mod balance;
 mod body;
 mod conversation;
@@ -13,6 +14,8 @@ mod estimate;
 pub mod faults;
 mod fields;
 pub(crate) mod glob;
+mod messages;
+mod object;
 mod prompt;
 pub mod quota_headers;
 pub mod reply;
@@ -22,6 +25,7 @@ mod splice;
 pub mod sse;
 mod usage;
 
+pub use adjust::{Adjusted, Adjustments, Bounds, Reasoning, adjust};
 pub use body::{BodyError, Head, Kind, UsageWish, read_head};
 pub use conversation::Opening;
 pub use error::{WireError, conceal_keys, error_body, error_event};

@@ -15,6 +15,7 @@ pub use super::base_url::{BaseUrl, Scheme};
 pub use super::client_headers::{AllowedHeaders, ClientHeader};
 pub use super::feed::{Feed, FeedFormat, FeedUrl};
 pub use super::tariff::{Confidence, PriceOrigin};
+use crate::dialect::Adjustments;
 use crate::dialect::faults::FaultTable;
 use crate::engine::{
     Capabilities, Failure, Handicap, HedgePolicy, Limits, Mode, Objective, Price, RetryPolicy, Scope, Unit,
@@ -211,6 +212,8 @@ pub struct Endpoint {
     pub cache: Option<Cache>,
     /// What it is known to be able to do.
     pub capabilities: Capabilities,
+    /// What is changed of its requests.
+    pub adjustments: Arc<Adjustments>,
     /// What the provider allows this model through this key.
     pub limits: Limits,
 }
@@ -304,6 +307,8 @@ pub struct Route {
     pub affinity: Affinity,
     /// Whether a second try may go out beside one that is slow.
     pub hedge: Option<HedgePolicy>,
+    /// What is changed of its requests, whoever serves them.
+    pub params: Adjustments,
     /// Whether what one provider will not answer may be asked of another.
     pub asks_others_if_filtered: bool,
     /// The names and globs it serves, as written.

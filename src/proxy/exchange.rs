@@ -47,6 +47,8 @@ pub(super) struct Exchange {
     pub tag: Option<String>,
     /// Why its endpoint was chosen, if the client wants to know.
     pub explanation: Option<String>,
+    /// What was changed of it for the endpoint that answers.
+    pub adjusted: Option<String>,
     /// What failed before.
     pub failed: Vec<(EndpointIx, Failure)>,
     /// Calls beside the one that counts.
@@ -81,6 +83,7 @@ impl Exchange {
             endpoint: None,
             tag: None,
             explanation: None,
+            adjusted: None,
             failed: Vec::new(),
             beside: 0,
             guard: None,
@@ -196,6 +199,9 @@ impl Exchange {
         put("x-faregate-request-id", &self.id);
         if let Some(explanation) = &self.explanation {
             put("x-faregate-explain", explanation);
+        }
+        if let Some(adjusted) = &self.adjusted {
+            put("x-faregate-adjusted", adjusted);
         }
         if let Some(route) = self.route {
             put("x-faregate-route", &self.snapshot.model.routes[route].name);

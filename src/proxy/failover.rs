@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, response};
 use memchr::memmem;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::attempt::{Letter, Limits, Objection, Trouble, Verdict, attempt};
@@ -27,10 +28,11 @@ use super::reply::{Refusal, X_SHOULD_RETRY};
 use super::stream::UsageChunk;
 use super::watchdog::Watched;
 use super::worker::{Held, Worker};
-use crate::dialect::{InjectUsage, Kind, SplicePoints, splice};
+use crate::dialect::{Adjusted, InjectUsage, Kind, SplicePoints, adjust, splice};
 use crate::engine::{Cause, Entry, Mode, Objective, Plan, Request, decide};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::Outcome;
+use crate::policy::model::Endpoint;
 use crate::runtime;
 use crate::state::{Conversation, Snapshot, Warmth};
 
@@ -61,6 +63,16 @@ pub(super) struct Call {
     pub warmth: Warmth,
     /// What the client wishes beyond its body.
     pub overrides: Overrides,
+    /// What was changed of it for whom.
+    pub told: Mutex<Vec<(EndpointIx, String)>>,
+}
+
+impl Call {
+    /// What was changed of it for `endpoint`, if anything.
+    fn told(&self, endpoint: EndpointIx) -> Option<String> {
+        let told = self.told.lock();
+        told.iter().rev().find(|(one, _)| *one == endpoint).map(|(_, text)| text.clone())
+    }
 }
 
 /// Answers `call`.
@@ -96,6 +108,7 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
                 }
             }
             Verdict::Refused(objection) => {
+                exchange.adjusted = call.told(endpoint);
                 if !may_be_taken_elsewhere(route, objection.fault.failure) {
                     return pass_objection(exchange, *objection);
                 }
@@ -105,8 +118,12 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
                     return give_up(exchange, &mut failures, &refusal);
                 }
             }
-            Verdict::Plain(parts, answer) => return commit_plain(exchange, &parts, answer, deadline),
+            Verdict::Plain(parts, answer) => {
+                exchange.adjusted = call.told(endpoint);
+                return commit_plain(exchange, &parts, answer, deadline);
+            }
             Verdict::Stream(parts, reader) => {
+                exchange.adjusted = call.told(endpoint);
                 let parts = reply_head(&mut exchange, &parts);
                 let relay = StreamRelay::new(exchange, reader, route.timeouts.idle);
                 return Response::from_parts(parts, ReplyBody::Stream(Watched::new(relay, deadline)));
@@ -136,7 +153,9 @@ pub(super) async fn ask(
 ) -> Verdict {
     let endpoint = guard.endpoint();
     let target = Arc::clone(&snapshot.seats[endpoint].target);
-    let inject = if target.server.takes_usage() { call.inject_usage } else { InjectUsage::No };
+    let takes_usage =
+        target.server.takes_usage() && !snapshot.model.endpoints[endpoint].adjustments.drops("stream_options");
+    let inject = if takes_usage { call.inject_usage } else { InjectUsage::No };
     let first = letter(snapshot, call, endpoint, inject);
     let mut verdict = attempt(&worker.pool, &target, first, limits, held, &mut |headers| guard.hear(headers)).await;
     if let Verdict::Refused(objection) = &verdict
@@ -260,11 +279,19 @@ pub(super) fn wished(snapshot: &Snapshot, call: &Call) -> Objective {
 }
 
 fn letter<'a>(snapshot: &Snapshot, call: &'a Call, endpoint: EndpointIx, inject: InjectUsage) -> Letter<'a> {
-    let model = &snapshot.model.endpoints[endpoint].model;
+    let Endpoint { model, adjustments, .. } = &snapshot.model.endpoints[endpoint];
+    let rules = [&snapshot.model.routes[call.route].params, &**adjustments];
+    let adjusted = match call.kind {
+        Kind::Chat | Kind::Completion => adjust(&call.body, &call.splice, model, inject, rules),
+        Kind::Embedding => Adjusted { segments: splice(&call.body, &call.splice, model, inject), told: Vec::new() },
+    };
+    if !adjusted.told.is_empty() {
+        call.told.lock().push((endpoint, adjusted.told.join(", ")));
+    }
     Letter {
         kind: call.kind,
         headers: &call.headers,
-        payload: Payload::new(splice(&call.body, &call.splice, model, inject)),
+        payload: Payload::new(adjusted.segments),
         usage_chunk: match inject {
             InjectUsage::Yes => UsageChunk::Withheld,
             InjectUsage::No => UsageChunk::Wanted,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, request};
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 use rand::Rng;
 
 use super::admission;
@@ -18,10 +19,11 @@ use super::patience::Running;
 use super::relay::ReplyBody;
 use super::reply::Refusal;
 use super::worker::Worker;
-use crate::dialect::{Head, InjectUsage, Kind, UsageWish, read_head};
+use crate::dialect::{Adjustments, Head, InjectUsage, Kind, UsageWish, read_head};
 use crate::engine::{self, Mode};
 use crate::ids::RouteIx;
 use crate::policy::model::UNLISTED;
+use crate::units::Tokens;
 
 /// What a path of the API is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +94,8 @@ fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes)
     let route = resolve(exchange, &head, overrides.route.as_deref())?;
     exchange.route = Some(route);
     overrides.check(&exchange.snapshot.model, route)?;
-    let request = engine_request(kind, &head);
+    let params = &exchange.snapshot.model.routes[route].params;
+    let request = engine_request(kind, &head, params);
     let inject_usage = match head.usage_wish {
         UsageWish::NotAsked => InjectUsage::Yes,
         UsageWish::NotStream | UsageWish::Asked => InjectUsage::No,
@@ -101,7 +104,20 @@ fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes)
     let warmth = conversation.as_ref().map(|known| exchange.snapshot.conversations.find(known)).unwrap_or_default();
     let splice = head.splice_points();
     let choices = head.choices;
-    Ok(Call { kind, headers, body, splice, inject_usage, choices, request, route, conversation, warmth, overrides })
+    Ok(Call {
+        kind,
+        headers,
+        body,
+        splice,
+        inject_usage,
+        choices,
+        request,
+        route,
+        conversation,
+        warmth,
+        overrides,
+        told: Mutex::default(),
+    })
 }
 
 fn resolve(exchange: &Exchange, head: &Head<'_>, wanted: Option<&str>) -> Result<RouteIx, Refusal> {
@@ -118,7 +134,7 @@ fn resolve(exchange: &Exchange, head: &Head<'_>, wanted: Option<&str>) -> Result
     if allowed { Ok(route) } else { Err(Refusal::Forbidden { model: named() }) }
 }
 
-fn engine_request(kind: Kind, head: &Head<'_>) -> engine::Request {
+fn engine_request(kind: Kind, head: &Head<'_>, params: &Adjustments) -> engine::Request {
     let mode = match (kind, head.stream) {
         (Kind::Embedding, _) => Mode::Embedding,
         (Kind::Chat | Kind::Completion, true) => Mode::Stream,
@@ -127,7 +143,13 @@ fn engine_request(kind: Kind, head: &Head<'_>) -> engine::Request {
     engine::Request {
         prompt: head.content.usual_tokens(),
         content: head.content,
-        max_output: head.max_output,
+        max_output: match kind {
+            Kind::Chat | Kind::Completion => {
+                let each = head.max_output.map(|all| all.0 / head.choices);
+                params.answer_bound(each).map(|each| Tokens(each.saturating_mul(head.choices)))
+            }
+            Kind::Embedding => head.max_output,
+        },
         mode,
         needs: head.needs,
         thinking: head.thinking,

@@ -206,7 +206,7 @@ async fn a_list_that_is_not_one_changes_nothing_and_is_told() {
     shop.now(|_| reply(503, "busy"));
     assert_eq!(failure(stage.refresh("").await), "failed: the server answered 503 Service Unavailable");
     shop.now(|_| reply(200, "<html>"));
-    assert!(failure(stage.refresh("").await).starts_with("failed: this is no price list in the format `litellm`"));
+    assert!(failure(stage.refresh("").await).starts_with("failed: this is not JSON"));
     shop.now(|_| {
         let mut reply = reply(301, "");
         reply.headers_mut().insert("location", "https://elsewhere.example/p?token=s3cret".parse().unwrap());

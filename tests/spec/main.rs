@@ -18,6 +18,7 @@ mod errors;
 mod failover;
 mod hedging;
 mod passthrough;
+mod quirks;
 mod quota;
 mod reload;
 mod rig;

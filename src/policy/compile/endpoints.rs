@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::dialect::Adjustments;
 use crate::dialect::faults::FaultTable;
 use crate::dialect::glob::Glob;
 use crate::engine::{Capabilities, Limits, Price};
@@ -19,7 +20,7 @@ use crate::policy::raw::upstreams::Upstream as RawUpstream;
 use crate::policy::raw::url::is_loopback;
 
 use super::exchange::Exchange;
-use super::listing::models_of;
+use super::listing::{Listing, models_of};
 use super::providers;
 use super::tariff::Said;
 use super::{Context, allowances, price, secrets};
@@ -110,6 +111,16 @@ impl Origin {
 }
 
 /// What its errors mean: by the operator, by its provider, by what is usual.
+fn adjustments(raw: &RawUpstream, origin: &Origin, listing: &Listing<'_>) -> Arc<Adjustments> {
+    let listed = match origin {
+        Origin::Own => &[][..],
+        Origin::Listed(provider, _) => &provider.quirks,
+    };
+    let mut all = Adjustments::default();
+    listed.iter().chain(&raw.quirks).filter_map(|quirk| quirk.of(listing.real_name())).for_each(|one| all.extend(one));
+    Arc::new(all)
+}
+
 fn faults(raw: &RawUpstream, origin: &Origin, context: &Context<'_>) -> FaultTable {
     let listed = match origin {
         Origin::Own => None,
@@ -153,7 +164,8 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
         context.report.push(Diagnostic::warning(&raw.name.place, message).hint(hint));
     }
     for listing in &models {
-        add_model(raw, listing.said(raw, origin), upstream, &keys, tables, exchange, context);
+        let adjustments = adjustments(raw, origin, listing);
+        add_model((raw, adjustments), listing.said(raw, origin), upstream, &keys, tables, exchange, context);
     }
     let names: Vec<_> = tables.of(upstream).map(|(_, endpoint)| Arc::clone(&endpoint.model)).collect();
     allowances::warn_of_idle(raw, &names, context);
@@ -262,7 +274,7 @@ fn key_name(key: &RawKey, of: usize, taken: &mut HashSet<String>, context: &Cont
 }
 
 fn add_model(
-    raw: &RawUpstream,
+    (raw, adjustments): (&RawUpstream, Arc<Adjustments>),
     said: Said<'_>,
     upstream: UpstreamIx,
     keys: &[Access],
@@ -298,6 +310,7 @@ fn add_model(
             price_doubt: pricing.doubt.clone(),
             context: either(own, listed, |model| model.context),
             max_output: either(own, listed, |model| model.max_output),
+            adjustments: Arc::clone(&adjustments),
             capabilities: either(own, listed, |model| model.capabilities).unwrap_or(Capabilities::NONE),
             limits: own.map_or_else(Limits::default, |model| model.limits),
         });

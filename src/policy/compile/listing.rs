@@ -22,6 +22,13 @@ pub(super) struct Listing<'m> {
 }
 
 impl Listing<'_> {
+    /// What it really is, as far as that is said.
+    pub(super) fn real_name(&self) -> &str {
+        let base = self.own.and_then(|own| own.base.as_ref()).map(|base| base.value.as_str());
+        let name = || self.own.or(self.listed.as_deref()).map_or("", |model| model.name.value.as_str());
+        base.unwrap_or_else(name)
+    }
+
     pub(super) fn said<'s>(&'s self, upstream: &'s Upstream, origin: &'s Origin) -> Said<'s> {
         let price_times = upstream.price_times.unwrap_or(Decimal::ONE);
         let (own, listed) = (self.own, self.listed.as_deref());

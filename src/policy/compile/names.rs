@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::dialect::Adjustments;
 use crate::engine::Handicap;
 use crate::ids::{EndpointIx, IdVec, RouteIx};
 use crate::policy::diagnostic::Diagnostic;
@@ -114,6 +115,7 @@ fn imply(base: &Base, tables: &Tables, routes: &mut IdVec<RouteIx, Route>, names
         let (tiers, excluded) = cluster.finish();
         let route = routes.push(Route {
             asks_others_if_filtered: false,
+            params: Adjustments::default(),
             name: Arc::clone(&name),
             tiers,
             excluded,

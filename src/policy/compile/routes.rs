@@ -114,6 +114,7 @@ fn route(
         retry: over_retry(&base.retry, &raw.retry),
         affinity: raw.affinity.clone().unwrap_or_default(),
         hedge: raw.hedge,
+        params: raw.params.clone(),
         asks_others_if_filtered: raw.failover_on.contains(&Failure::ContentFiltered),
         models: raw.models.iter().map(|name| name.value.clone()).collect(),
     }

@@ -13,6 +13,7 @@ pub(crate) mod models;
 pub(crate) mod policy;
 pub(crate) mod prices;
 pub(crate) mod provider;
+pub(crate) mod quirks;
 pub(crate) mod routes;
 pub(crate) mod server;
 pub(crate) mod upstreams;

@@ -16,6 +16,7 @@ use crate::policy::tariff::{Confidence, PriceOrigin};
 use super::balances::balance;
 use super::errors::errors;
 use super::models::{Model, model};
+use super::quirks::{Quirk, quirk};
 use super::upstreams::{address, dialect, words};
 
 /// What a provider's file says.
@@ -25,6 +26,8 @@ pub(crate) struct Provider {
     pub(crate) key_variables: Vec<String>,
     /// What its errors mean.
     pub(crate) errors: Arc<Rules>,
+    /// What its models want otherwise.
+    pub(crate) quirks: Vec<Quirk>,
     /// The first is used when no region is named.
     pub(crate) hosts: Vec<Host>,
 }
@@ -51,7 +54,9 @@ pub(crate) fn provider(document: &Document<'_>, report: &Diagnostics) -> Option<
         let key_variables = fields.need("key_variables", words);
         let hosts = fields.need("hosts", |node| node.entries(host));
         let errors = Arc::new(fields.get("errors", errors).unwrap_or_default());
-        Some(Provider { title: title?.value, key_variables: key_variables?.value, errors, hosts: hosts?.value })
+        let quirks = fields.get("quirks", |node| node.list(quirk)).unwrap_or_default();
+        let (title, key_variables, hosts) = (title?.value, key_variables?.value, hosts?.value);
+        Some(Provider { title, key_variables, errors, quirks, hosts })
     })
 }
 

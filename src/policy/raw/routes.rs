@@ -1,5 +1,6 @@
 //! One of `[[routes]]`: names, and the cluster that serves them.
 
+use crate::dialect::Adjustments;
 use crate::engine::{Failure, HedgeAfter, HedgePolicy};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::Fields;
@@ -11,6 +12,7 @@ use crate::policy::source::At;
 use crate::units::Share;
 
 use super::policy::{Objective, Require, Retry, Timeouts, objective, require, retry, timeouts};
+use super::quirks::params;
 
 /// What one route says.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub(crate) struct Route {
     pub(crate) require: Require,
     pub(crate) affinity: Option<Affinity>,
     pub(crate) hedge: Option<HedgePolicy>,
+    pub(crate) params: Adjustments,
     /// What is tried elsewhere besides the usual.
     pub(crate) failover_on: Vec<Failure>,
 }
@@ -49,7 +52,7 @@ pub(crate) enum Handicap {
 /// Reads a route.
 pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
     node.fields(|fields: &Fields<'_>| {
-        fields.later(&["match", "params", "canary", "shadow", "over_budget", "hold"]);
+        fields.later(&["match", "canary", "shadow", "over_budget", "hold"]);
         let name = fields.need("name", word);
         let models = fields.get("models", texts).unwrap_or_default();
         let cluster = fields.need("cluster", cluster);
@@ -60,6 +63,7 @@ pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
             require: fields.get("require", require).unwrap_or_default(),
             affinity: fields.get("affinity", affinity),
             hedge: fields.get("hedge", hedge),
+            params: fields.get("params", params).unwrap_or_default(),
             failover_on: fields.get("failover_on", failover_on).unwrap_or_default(),
             name: name?,
             models,

@@ -15,6 +15,7 @@ use super::errors::errors;
 use super::keys::{self, Key};
 use super::models::{self, Model};
 use super::prices::factor;
+use super::quirks::{Quirk, quirk};
 use super::url::base_url;
 
 /// What one upstream's table says.
@@ -39,6 +40,8 @@ pub(crate) struct Upstream {
     pub(crate) balance: Option<Balance>,
     /// What its errors mean, where the catalogue does not know or is wrong.
     pub(crate) errors: Rules,
+    /// What its models want otherwise.
+    pub(crate) quirks: Vec<Quirk>,
 }
 
 /// Reads the upstream called `name`.
@@ -69,6 +72,7 @@ pub(crate) fn upstream(name: At<String>, node: &Node<'_>) -> Option<Upstream> {
             allowances: fields.get("allowances", |node| node.list(allowance)).unwrap_or_default(),
             balance: fields.get("balance", balance),
             errors: fields.get("errors", errors).unwrap_or_default(),
+            quirks: fields.get("quirks", |node| node.list(quirk)).unwrap_or_default(),
             spoiled: Spoiled::No,
             place,
             name,

@@ -1,0 +1,145 @@
+//! What is changed of a request, and how it is told.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::dialect::{Adjustments, Bounds, InjectUsage, Kind, Reasoning, adjust, read_head};
+
+fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
+    all.iter().map(|(one, two)| ((*one).to_owned(), (*two).to_owned())).collect()
+}
+
+fn changed_by(body: &Value, rules: [&Adjustments; 2]) -> (Value, Vec<String>) {
+    let bytes = Bytes::from(body.to_string());
+    let points = read_head(Kind::Chat, &bytes).unwrap().splice_points();
+    let adjusted = adjust(&bytes, &points, "theirs", InjectUsage::No, rules);
+    (serde_json::from_slice(&adjusted.segments.concat()).unwrap(), adjusted.told)
+}
+
+fn changed(body: &Value, rules: &Adjustments) -> (Value, Vec<String>) {
+    changed_by(body, [rules, &Adjustments::default()])
+}
+
+fn chat(more: &Value) -> Value {
+    let mut body = json!({ "model": "ours", "messages": [{ "role": "user", "content": "hi" }] });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body
+}
+
+#[test]
+fn what_no_rule_finds_goes_on_byte_for_byte() {
+    let body =
+        Bytes::from_static(b"{ \"model\" :\"ours\",\"messages\":[],\n \"x\": 1e400, \"y\" : {\"temperature\":3} }");
+    let points = read_head(Kind::Chat, &body).unwrap().splice_points();
+    let rules = Adjustments { drop: vec!["seed".into()], ..Adjustments::default() };
+    let adjusted = adjust(&body, &points, "theirs", InjectUsage::No, [&rules, &rules]);
+    let text = String::from_utf8(adjusted.segments.concat()).unwrap();
+    assert_eq!(text, String::from_utf8_lossy(&body).replace("ours", "theirs"));
+    assert!(adjusted.told.is_empty());
+}
+
+#[test]
+fn fields_are_renamed_dropped_replaced_and_bounded_and_all_else_stays() {
+    let rules = Adjustments {
+        rename: pairs(&[("max_completion_tokens", "max_tokens")]),
+        drop: vec!["seed".into()],
+        replace: vec![("tool_choice".into(), "required".into(), "any".into())],
+        bounds: vec![
+            ("temperature".into(), Bounds { min: Some(0.01), max: Some(1.0) }),
+            ("max_tokens".into(), Bounds { min: Some(1.0), max: Some(2048.0) }),
+        ],
+        ..Adjustments::default()
+    };
+    let body = chat(&json!({
+        "temperature": 1.5, "seed": 7, "max_completion_tokens": 9000, "tool_choice": "required", "new": [1, { "a": null }],
+    }));
+    let (found, told) = changed(&body, &rules);
+    let expected = json!({
+        "model": "theirs", "messages": body["messages"], "temperature": 1.0, "tool_choice": "any",
+        "new": [1, { "a": null }], "max_tokens": 2048,
+    });
+    assert_eq!(found, expected);
+    let words = "max_completion_tokens renamed max_tokens, seed dropped, tool_choice required to any, \
+                 temperature 1.5 to 1.0, max_tokens 9000 to 2048";
+    assert_eq!(told.join(", "), words);
+}
+
+#[test]
+fn where_both_names_stand_the_wanted_one_counts() {
+    let rules = Adjustments { rename: pairs(&[("max_completion_tokens", "max_tokens")]), ..Adjustments::default() };
+    let (found, told) = changed(&chat(&json!({ "max_tokens": 1, "max_completion_tokens": 2 })), &rules);
+    assert_eq!((&found["max_tokens"], found.get("max_completion_tokens")), (&json!(1), None));
+    assert_eq!(told, ["max_completion_tokens dropped"]);
+}
+
+#[test]
+fn what_is_within_bounds_or_no_number_is_left_alone() {
+    let rules = Adjustments {
+        bounds: vec![("temperature".into(), Bounds { min: Some(0.0), max: Some(1.0) })],
+        ..Adjustments::default()
+    };
+    for value in [json!(0), json!(1), json!(0.30), Value::Null, json!("hot")] {
+        let body = chat(&json!({ "temperature": value }));
+        let (found, told) = changed(&body, &rules);
+        assert_eq!((&found["temperature"], told.len()), (&value, 0));
+    }
+}
+
+#[test]
+fn a_route_has_defaults_and_caps_and_the_provider_comes_after_it() {
+    let route =
+        Adjustments { set: pairs(&[("temperature", "1.4")]), ..Adjustments::default() }.with_cap("max_tokens", 100.0);
+    let provider = Adjustments {
+        rename: pairs(&[("max_tokens", "max_completion_tokens")]),
+        bounds: vec![("temperature".into(), Bounds { min: None, max: Some(1.0) })],
+        ..Adjustments::default()
+    };
+    let sent = |more: Value| changed_by(&chat(&more), [&route, &provider]).0;
+    assert_eq!(sent(json!({}))["max_completion_tokens"], 100, "a cap holds for those who ask for no bound");
+    assert_eq!(sent(json!({ "max_tokens": 7 }))["max_completion_tokens"], 7);
+    assert_eq!(sent(json!({ "max_completion_tokens": 700 }))["max_completion_tokens"], 100);
+    assert_eq!(sent(json!({ "temperature": 0.1 }))["temperature"], 1.0);
+    for (asked, bound) in [(None, 100), (Some(7), 7), (Some(700), 100)] {
+        assert_eq!(route.answer_bound(asked), Some(bound));
+    }
+    assert_eq!(Adjustments::default().answer_bound(None), None);
+}
+
+#[test]
+fn the_reasoning_of_earlier_turns_is_stripped_or_filled_in() {
+    let turn = |fields: Value| {
+        chat(
+            &json!({ "messages": [{ "role": "user", "content": "q" }, fields, { "role": "developer", "content": "d" }] }),
+        )
+    };
+    let call = json!([{ "id": "1", "type": "function", "function": { "name": "f", "arguments": "{}" } }]);
+    let stripped = Adjustments {
+        reasoning: Reasoning::Stripped,
+        roles: pairs(&[("developer", "system")]),
+        ..Adjustments::default()
+    };
+    let (found, told) =
+        changed(&turn(json!({ "role": "assistant", "content": "a", "reasoning_content": "hm" })), &stripped);
+    assert_eq!(found["messages"][1], json!({ "role": "assistant", "content": "a" }));
+    assert_eq!(found["messages"][2]["role"], "system");
+    assert_eq!(told, ["reasoning_content dropped", "role developer to system"]);
+
+    let required = Adjustments { reasoning: Reasoning::Required, ..Adjustments::default() };
+    let (found, told) = changed(&turn(json!({ "role": "assistant", "content": null, "tool_calls": call })), &required);
+    assert_eq!(found["messages"][1]["reasoning_content"], "(not available)");
+    assert_eq!(told, ["reasoning_content filled"]);
+    let own = json!({ "role": "assistant", "content": null, "tool_calls": call, "reasoning_content": "hm" });
+    let (found, told) = changed(&turn(own.clone()), &required);
+    assert_eq!((&found["messages"][1], told.len()), (&own, 0), "its own thoughts stay");
+}
+
+#[test]
+fn usage_is_asked_for_in_a_body_that_changes_too() {
+    let body = Bytes::from(chat(&json!({ "stream": true, "seed": 1 })).to_string());
+    let points = read_head(Kind::Chat, &body).unwrap().splice_points();
+    let rules = Adjustments { drop: vec!["seed".into()], ..Adjustments::default() };
+    let adjusted = adjust(&body, &points, "theirs", InjectUsage::Yes, [&rules, &Adjustments::default()]);
+    let found: Value = serde_json::from_slice(&adjusted.segments.concat()).unwrap();
+    assert_eq!(found["stream_options"]["include_usage"], true);
+    assert_eq!(found.get("seed"), None);
+}

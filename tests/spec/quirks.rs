@@ -1,0 +1,77 @@
+//! What is changed of requests for a provider or by a route, and how the client learns of it.
+
+use faregate::simulated::{Canned, Fault};
+use serde_json::{Value, json};
+
+use crate::rig::{Rig, chat, provider, serving, upstream};
+
+fn sent(provider: &faregate::simulated::Provider) -> Value {
+    serde_json::from_slice(&provider.recorded_requests().last().unwrap().body).unwrap()
+}
+
+fn asking(more: &Value) -> Value {
+    let mut body = chat("m");
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_endpoint_gets_what_it_takes_and_the_client_is_told() {
+    let (strict, loose) = (provider(serving(&["m"])), provider(serving(&["m"])));
+    let quirks = "quirks = [{ drop = [\"seed\"] }, { models = [\"m*\"], bounds = { temperature = { max = 1 } } }, \
+                  { models = [\"other\"], drop = [\"user\"] }]\n";
+    let config = upstream("strict", "m", "1", "1").replace("keys = []", &format!("keys = []\n{quirks}"))
+        + &upstream("loose", "m", "5", "5");
+    let rig = Rig::new(&config, "", &[("strict", &strict), ("loose", &loose)]);
+    let body = asking(&json!({ "seed": 7, "temperature": 1.5, "user": "u" }));
+
+    let reply = rig.post("/v1/chat/completions", &body).await;
+
+    assert_eq!(reply.header("x-faregate-adjusted"), "seed dropped, temperature 1.5 to 1.0");
+    let found = sent(&strict);
+    assert_eq!((found.get("seed"), &found["temperature"], &found["user"]), (None, &json!(1.0), &json!("u")));
+
+    strict.set_fault(Some(Fault::error_status(503)));
+    let reply = rig.post("/v1/chat/completions", &body).await;
+    assert!(reply.headers.get("x-faregate-adjusted").is_none(), "what was changed for another one is not told");
+    assert_eq!(sent(&loose), body, "and not changed for this one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_has_defaults_caps_and_settings() {
+    let up = provider(serving(&["m"]));
+    let policy = "[[routes]]\nname = \"r\"\nmodels = [\"m\"]\ncluster = [\"up/m\"]\n\
+                  params = { default = { top_p = 0.5 }, cap = { max_tokens = 20 }, set = { user = \"faregate\" } }\n";
+    let rig = Rig::new(&upstream("up", "m", "1", "1"), policy, &[("up", &up)]);
+
+    let reply = rig.post("/v1/chat/completions", &asking(&json!({ "max_tokens": 5_000, "user": "u" }))).await;
+
+    let found = sent(&up);
+    assert_eq!((&found["max_tokens"], &found["top_p"], &found["user"]), (&json!(20), &json!(0.5), &json!("faregate")));
+    let told = "top_p set to 0.5, max_tokens 5000 to 20, user set to \"faregate\"";
+    assert_eq!(reply.header("x-faregate-adjusted"), told);
+    let own = asking(&json!({ "max_tokens": 5, "top_p": 0.1, "user": "faregate" }));
+    assert!(rig.post("/v1/chat/completions", &own).await.headers.get("x-faregate-adjusted").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_refuses_stream_options_is_not_asked_for_usage() {
+    let up = provider(serving(&["m"]));
+    let config =
+        upstream("up", "m", "1", "1").replace("keys = []", "keys = []\nquirks = [{ drop = [\"stream_options\"] }]");
+    let rig = Rig::new(&config, "", &[("up", &up)]);
+    let reply = rig.stream("m").await;
+    assert_eq!((reply.status.as_u16(), sent(&up).get("stream_options")), (200, None));
+    assert!(reply.headers.get("x-faregate-adjusted").is_none(), "the client has not sent it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_what_was_changed_as_well() {
+    let up = provider(serving(&["m"]));
+    let config = upstream("up", "m", "1", "1").replace("keys = []", "keys = []\nquirks = [{ drop = [\"seed\"] }]");
+    let rig = Rig::new(&config, "", &[("up", &up)]);
+    let body = r#"{"error":{"message":"no"}}"#.to_owned();
+    up.set_fault(Some(Fault::Reply(Canned { status: 400, headers: Vec::new(), body })));
+    let reply = rig.post("/v1/chat/completions", &asking(&json!({ "seed": 1 }))).await;
+    assert_eq!((reply.status.as_u16(), reply.header("x-faregate-adjusted")), (400, "seed dropped"));
+}
