@@ -48,6 +48,9 @@ pub const PROVIDERS: [Entry; 27] = [
 /// What errors mean, whoever sends them.
 pub const ERRORS: &str = include_str!("errors.toml");
 
+/// Which models stand in for OpenAI's.
+pub const STAND_INS: &str = include_str!("stand_ins.toml");
+
 /// The provider called `name`.
 pub fn find(name: &str) -> Option<&'static Entry> {
     PROVIDERS.iter().find(|entry| entry.name == name)

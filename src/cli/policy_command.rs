@@ -38,7 +38,7 @@ mod tests {
             assert!(listed.contains(one.name), "{listed}");
             assert_eq!(show(one.name), CheckOutcome { stdout: one.text.to_owned(), exit_code: 0 });
         }
-        assert!(listed.starts_with("balanced       Balanced: the lowest expected total cost"), "{listed}");
+        assert!(listed.starts_with("balanced             Balanced: the lowest expected total cost"), "{listed}");
     }
 
     #[test]

@@ -17,10 +17,11 @@ impl Builtin {
 }
 
 /// All of them, the usual one first.
-pub const BUILTIN: [Builtin; 4] = [
+pub const BUILTIN: [Builtin; 5] = [
     Builtin { name: "balanced", text: include_str!("../../policies/balanced.toml") },
     Builtin { name: "cheapest", text: include_str!("../../policies/cheapest.toml") },
     Builtin { name: "low-latency", text: include_str!("../../policies/low-latency.toml") },
+    Builtin { name: "migrate-from-openai", text: include_str!("../../policies/migrate-from-openai.toml") },
     Builtin { name: "domestic-only", text: include_str!("../../policies/domestic-only.toml") },
 ];
 

@@ -21,7 +21,7 @@ use crate::engine::{
     Capabilities, Failure, Handicap, HedgePolicy, Limits, Mode, Objective, Price, RetryPolicy, Scope, Unit,
 };
 use crate::ids::{AllowanceIx, EndpointId, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx, UpstreamIx};
-use crate::units::{PricePerMtok, Tokens};
+use crate::units::{PricePerMtok, Share, Tokens};
 
 /// Everything that one set of files says.
 #[derive(Debug)]
@@ -307,12 +307,43 @@ pub struct Route {
     pub affinity: Affinity,
     /// Whether a second try may go out beside one that is slow.
     pub hedge: Option<HedgePolicy>,
+    /// Who gets a share of the conversations, whatever the score.
+    pub canary: Option<Canary>,
+    /// Whether embeddings of different models may be mixed.
+    pub equivalent: Equivalence,
     /// What is changed of its requests, whoever serves them.
     pub params: Adjustments,
     /// Whether what one provider will not answer may be asked of another.
     pub asks_others_if_filtered: bool,
     /// The names and globs it serves, as written.
     pub models: Vec<String>,
+}
+
+/// Endpoints that get a share of a route's conversations, and nothing of the others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Canary {
+    /// Which.
+    pub endpoints: Vec<EndpointIx>,
+    /// Between 0 and 1.
+    pub share: Share,
+}
+
+/// Whether vectors of different models may be compared: they may not, unless whoever runs them says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Equivalence {
+    /// They may.
+    Said,
+    /// Nobody says so.
+    #[default]
+    Unknown,
+}
+
+impl Route {
+    /// The only model whose embeddings this route gives, unless they are all equivalent: that of the first in its cluster.
+    pub fn embeds_with(&self, model: &Model) -> Option<Arc<str>> {
+        let first = self.tiers.first().and_then(|tier| tier.first())?;
+        (self.equivalent == Equivalence::Unknown).then(|| Arc::clone(&model.endpoints[first.endpoint].model))
+    }
 }
 
 /// By what a route knows requests of one conversation, which are cheaper where their beginning is cached.

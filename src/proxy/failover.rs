@@ -63,11 +63,38 @@ pub(super) struct Call {
     pub warmth: Warmth,
     /// What the client wishes beyond its body.
     pub overrides: Overrides,
+    /// Whether it goes to the canary, on a route that has one.
+    pub side: Side,
     /// What was changed of it for whom.
     pub told: Mutex<Vec<(EndpointIx, String)>>,
 }
 
+/// On which side of a canary a request is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Side {
+    /// There is none, or it goes to the others.
+    #[default]
+    Usual,
+    /// It goes to the canary.
+    Canary,
+}
+
 impl Call {
+    /// Whether `endpoint` may answer it: the client's wishes let it, and its vectors can be compared with the route's.
+    pub(super) fn may_go_to(&self, snapshot: &Snapshot, endpoint: EndpointIx) -> bool {
+        let comparable = || match snapshot.model.routes[self.route].embeds_with(&snapshot.model) {
+            Some(model) => snapshot.model.endpoints[endpoint].model == model,
+            None => true,
+        };
+        is_permitted(snapshot, &self.overrides, endpoint) && (self.request.mode != Mode::Embedding || comparable())
+    }
+
+    /// Whether `endpoint` is on its side of the route's canary.
+    pub(super) fn is_beside(&self, snapshot: &Snapshot, endpoint: EndpointIx) -> bool {
+        let canary = snapshot.model.routes[self.route].canary.as_ref();
+        canary.is_none_or(|canary| canary.endpoints.contains(&endpoint) == (self.side == Side::Canary))
+    }
+
     /// What was changed of it for `endpoint`, if anything.
     fn told(&self, endpoint: EndpointIx) -> Option<String> {
         let told = self.told.lock();
@@ -240,9 +267,10 @@ fn explain(snapshot: &Snapshot, plan: &Plan) -> String {
 fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
     let snapshot = &exchange.snapshot;
     let now = runtime::now();
-    let decide_without = |excluded: &[EndpointIx]| {
+    let decide_among = |excluded: &[EndpointIx], side: bool| {
         let mut candidates = snapshot.candidates(call.route, &call.request, &call.warmth, excluded, now);
-        candidates.retain(|candidate| is_permitted(snapshot, &call.overrides, candidate.endpoint));
+        candidates.retain(|candidate| call.may_go_to(snapshot, candidate.endpoint));
+        candidates.retain(|candidate| !side || call.is_beside(snapshot, candidate.endpoint));
         candidates.retain(|candidate| failures.may_be_long_enough(candidate.context));
         let wish = wished(snapshot, call);
         let mut view = snapshot.view(call.route, &call.request, &candidates, now);
@@ -253,11 +281,15 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
         decide(&view, &call.request, now, &mut *exchange.worker.rng.lock())
     };
     let mut plan = match failures.tried_or_barred() {
-        Some(excluded) => decide_without(&excluded),
+        Some(excluded) => decide_among(&excluded, true),
         None => Plan::default(),
     };
     if plan.entries.is_empty() {
-        plan = decide_without(failures.tried());
+        plan = decide_among(failures.tried(), true);
+    }
+    // A canary that cannot answer is no reason not to.
+    if plan.entries.is_empty() && snapshot.model.routes[call.route].canary.is_some() {
+        plan = decide_among(failures.tried(), false);
     }
     for (endpoint, score) in &plan.scores {
         snapshot.seats[*endpoint].cell.scored(*score);

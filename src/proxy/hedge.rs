@@ -12,7 +12,7 @@ use tokio::time::sleep_until;
 use super::attempt::{Limits, Trouble, Verdict};
 use super::ending::End;
 use super::exchange::Exchange;
-use super::failover::{Call, ask, is_permitted, wished};
+use super::failover::{Call, ask, wished};
 use super::failures::Failures;
 use super::guard::{Guard, Leash};
 use super::worker::{Held, Worker};
@@ -157,7 +157,8 @@ fn rival(
     let mut asked = failures.tried_or_barred().unwrap_or_else(|| failures.tried().to_vec());
     asked.push(first.endpoint);
     let mut candidates = snapshot.candidates(call.route, &call.request, &call.warmth, &asked, now);
-    candidates.retain(|candidate| is_permitted(snapshot, &call.overrides, candidate.endpoint));
+    candidates.retain(|candidate| call.may_go_to(snapshot, candidate.endpoint));
+    candidates.retain(|candidate| call.is_beside(snapshot, candidate.endpoint));
     let wish = wished(snapshot, call);
     let mut view = snapshot.view(call.route, &call.request, &candidates, now);
     view.objective = &wish;

@@ -7,12 +7,12 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, request};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
-use rand::Rng;
+use rand::{Rng, RngExt as _};
 
 use super::admission;
 use super::conversation::conversation;
 use super::exchange::Exchange;
-use super::failover::{self, Call, refuse};
+use super::failover::{self, Call, Side, refuse};
 use super::listing;
 use super::overrides;
 use super::patience::Running;
@@ -23,7 +23,8 @@ use crate::dialect::{Adjustments, Head, InjectUsage, Kind, UsageWish, read_head}
 use crate::engine::{self, Mode};
 use crate::ids::RouteIx;
 use crate::policy::model::UNLISTED;
-use crate::units::Tokens;
+use crate::state::Conversation;
+use crate::units::{Tokens, count_to_f64};
 
 /// What a path of the API is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +103,7 @@ fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes)
     };
     let conversation = conversation(exchange, route, &headers, &head, overrides.session.as_deref());
     let warmth = conversation.as_ref().map(|known| exchange.snapshot.conversations.find(known)).unwrap_or_default();
+    let side = side(exchange, route, conversation.as_ref());
     let splice = head.splice_points();
     let choices = head.choices;
     Ok(Call {
@@ -116,6 +118,7 @@ fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes)
         conversation,
         warmth,
         overrides,
+        side,
         told: Mutex::default(),
     })
 }
@@ -132,6 +135,16 @@ fn resolve(exchange: &Exchange, head: &Head<'_>, wanted: Option<&str>) -> Result
     let route = found.ok_or_else(|| Refusal::NoRoute { model: wanted.map_or_else(named, str::to_owned) })?;
     let allowed = exchange.tenant.is_none_or(|tenant| model.tenants[tenant].may_use(&model.routes[route]));
     if allowed { Ok(route) } else { Err(Refusal::Forbidden { model: named() }) }
+}
+
+/// On which side of its route's canary a request is: the whole of a conversation on one, others by lot.
+fn side(exchange: &Exchange, route: RouteIx, conversation: Option<&Conversation>) -> Side {
+    let Some(canary) = &exchange.snapshot.model.routes[route].canary else { return Side::Usual };
+    let lot = match conversation {
+        Some(conversation) => count_to_f64(conversation.own >> 11) / count_to_f64(1 << 53),
+        None => exchange.worker.rng.lock().random::<f64>(),
+    };
+    if lot < canary.share.0 { Side::Canary } else { Side::Usual }
 }
 
 fn engine_request(kind: Kind, head: &Head<'_>, params: &Adjustments) -> engine::Request {

@@ -14,6 +14,7 @@ mod affinity;
 mod allowance;
 mod authority;
 mod bad_input;
+mod canary;
 mod errors;
 mod failover;
 mod hedging;

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use crate::catalog;
 use crate::ids::{EndpointIx, UpstreamIx};
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{Candidate, Excluded};
+use crate::policy::model::{Candidate, Endpoint, Excluded};
 use crate::policy::nearest::nearest;
 use crate::policy::raw::provider::Provider;
 use crate::policy::raw::routes::Entry;
@@ -58,6 +58,13 @@ impl Cluster {
         }
     }
 
+    /// Puts an endpoint into the first tier, unless it has a place already.
+    pub(super) fn lead(&mut self, candidate: Candidate, rules: &Rules, tables: &Tables) {
+        let rest = if self.tiers.is_empty() { Vec::new() } else { self.tiers.split_off(1) };
+        self.add(candidate, rules, tables);
+        self.tiers.extend(rest);
+    }
+
     /// The tiers that have somebody in them, the last resort at the end, and the excluded.
     pub(super) fn finish(self) -> (Vec<Vec<Candidate>>, Vec<Excluded>) {
         let tiers = self.tiers.into_iter().chain([self.last_resort]).filter(|tier| !tier.is_empty()).collect();
@@ -102,6 +109,9 @@ impl<'a> Resolver<'a> {
 
     /// The endpoints that an entry names; none for a provider that is not configured, or a name that is wrong.
     pub(super) fn endpoints(&self, entry: &Entry) -> Vec<EndpointIx> {
+        if let Some(model) = entry.endpoint.value.strip_prefix('@') {
+            return self.stand_ins(model, &entry.endpoint.place);
+        }
         let named = Named::new(entry);
         if self.tables.broken.contains(named.upstream) {
             return Vec::new();
@@ -127,6 +137,34 @@ impl<'a> Resolver<'a> {
             Some(key) if !of_model.is_empty() => self.with_key(named, key, &of_model),
             Some(_) | None => of_model,
         }
+    }
+
+    /// Every configured endpoint that stands in for `model`. Providers without an account are left out without a word:
+    /// the name stands for all of them.
+    fn stand_ins(&self, model: &str, place: &Place) -> Vec<EndpointIx> {
+        let table = self.context.providers.stand_ins();
+        let Some(row) = table.iter().find(|row| row.of.iter().any(|name| name == model)) else {
+            let known = || table.iter().flat_map(|row| &row.of).map(String::as_str);
+            let hint = nearest(model, known()).map_or_else(
+                || format!("it has some for {}", known().collect::<Vec<_>>().join(", ")),
+                |near| format!("did you mean `@{near}`?"),
+            );
+            self.report(Diagnostic::error(place, format!("the catalogue has no stand-ins for `{model}`")).hint(hint));
+            return Vec::new();
+        };
+        let of = |listed: &String| {
+            let (provider, name) = listed.split_once('/').unwrap_or((listed, ""));
+            let serves = |one: &Endpoint| {
+                self.tables.upstreams[one.upstream].provider.as_deref() == Some(provider) && &*one.model == name
+            };
+            self.tables.endpoints.iter().filter(|(_, one)| serves(one)).map(|(at, _)| at).collect::<Vec<_>>()
+        };
+        let found: Vec<_> = row.models.iter().flat_map(of).collect();
+        if found.is_empty() && self.tables.broken.is_empty() {
+            let message = format!("no provider is configured that has a stand-in for `{model}`");
+            self.report(Diagnostic::note(place, message).hint(format!("there are: {}", row.models.join(", "))));
+        }
+        found
     }
 
     fn with_key(&self, named: Named<'_>, key: &str, of_model: &[EndpointIx]) -> Vec<EndpointIx> {

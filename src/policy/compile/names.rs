@@ -9,7 +9,7 @@ use crate::dialect::Adjustments;
 use crate::engine::Handicap;
 use crate::ids::{EndpointIx, IdVec, RouteIx};
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{Affinity, Candidate, Names, Route, UNLISTED};
+use crate::policy::model::{Affinity, Candidate, Equivalence, Names, Route, UNLISTED};
 use crate::policy::raw::policy::{Policy, Unlisted};
 use crate::policy::raw::routes::Route as RawRoute;
 use crate::policy::source::At;
@@ -115,6 +115,8 @@ fn imply(base: &Base, tables: &Tables, routes: &mut IdVec<RouteIx, Route>, names
         let (tiers, excluded) = cluster.finish();
         let route = routes.push(Route {
             asks_others_if_filtered: false,
+            canary: None,
+            equivalent: Equivalence::default(),
             params: Adjustments::default(),
             name: Arc::clone(&name),
             tiers,

@@ -11,17 +11,26 @@ use crate::policy::diagnostic::Diagnostics;
 use crate::policy::fields::Document;
 use crate::policy::raw::errors::general;
 use crate::policy::raw::provider::{Provider, provider};
+use crate::policy::raw::stand_ins::{StandIns, stand_ins};
 
 /// Read providers, by name.
 pub(crate) struct Providers<'a> {
     report: &'a Diagnostics,
     read: RefCell<HashMap<&'static str, Option<Rc<Provider>>>>,
     usual_errors: OnceCell<Arc<Rules>>,
+    stand_ins: OnceCell<Vec<StandIns>>,
 }
 
 impl<'a> Providers<'a> {
     pub(crate) fn new(report: &'a Diagnostics) -> Self {
-        Self { report, read: RefCell::default(), usual_errors: OnceCell::new() }
+        Self { report, read: RefCell::default(), usual_errors: OnceCell::new(), stand_ins: OnceCell::new() }
+    }
+
+    /// Which models stand in for which.
+    pub(crate) fn stand_ins(&self) -> &[StandIns] {
+        self.stand_ins.get_or_init(|| {
+            stand_ins(&Document::parse("catalogue:stand_ins", catalog::STAND_INS, self.report), self.report)
+        })
     }
 
     /// What errors mean, whoever sends them.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::engine::{Failure, Handicap, Objective, RetryPolicy};
 use crate::ids::{IdVec, RouteIx};
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{Candidate, Route, Timeouts, UNLISTED};
+use crate::policy::model::{Canary, Candidate, Route, Timeouts, UNLISTED};
 use crate::policy::raw::policy::{Objective as RawObjective, Policy, Retry as RawRetry, Timeouts as RawTimeouts};
-use crate::policy::raw::routes::{Entry, Handicap as RawHandicap, Route as RawRoute};
+use crate::policy::raw::routes::{Canary as RawCanary, Entry, Handicap as RawHandicap, Route as RawRoute};
 use crate::units::{Dollars, Share};
 
 use super::Context;
@@ -101,6 +101,7 @@ fn route(
             }
         }
     }
+    let canary = raw.canary.as_ref().and_then(|canary| self::canary(canary, &mut cluster, &rules, (resolver, tables)));
     if cluster.is_empty() && tables.broken.is_empty() {
         context.report.push(no_active_endpoint(raw, &cluster));
     }
@@ -115,9 +116,25 @@ fn route(
         affinity: raw.affinity.clone().unwrap_or_default(),
         hedge: raw.hedge,
         params: raw.params.clone(),
+        canary,
+        equivalent: raw.equivalent,
         asks_others_if_filtered: raw.failover_on.contains(&Failure::ContentFiltered),
         models: raw.models.iter().map(|name| name.value.clone()).collect(),
     }
+}
+
+/// Its endpoints have a place in the first tier, so that they may serve at all.
+fn canary(
+    raw: &RawCanary,
+    cluster: &mut Cluster,
+    rules: &Rules,
+    (resolver, tables): (&Resolver<'_>, &Tables),
+) -> Option<Canary> {
+    let endpoints = resolver.endpoints(&raw.entry);
+    for endpoint in &endpoints {
+        cluster.lead(Candidate { endpoint: *endpoint, handicap: Handicap::None }, rules, tables);
+    }
+    (!endpoints.is_empty()).then_some(Canary { endpoints, share: raw.share })
 }
 
 fn named_twice(entry: &Entry) -> Diagnostic {

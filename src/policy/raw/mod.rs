@@ -16,5 +16,6 @@ pub(crate) mod provider;
 pub(crate) mod quirks;
 pub(crate) mod routes;
 pub(crate) mod server;
+pub(crate) mod stand_ins;
 pub(crate) mod upstreams;
 pub(crate) mod url;

@@ -4,10 +4,10 @@ use crate::dialect::Adjustments;
 use crate::engine::{Failure, HedgeAfter, HedgePolicy};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::Fields;
-use crate::policy::model::Affinity;
+use crate::policy::model::{Affinity, Equivalence};
 use crate::policy::money::{Money, money};
 use crate::policy::quantity::{QuantityError, duration, percentage};
-use crate::policy::read::{Node, not_supported_yet, texts, word};
+use crate::policy::read::{Node, texts, word};
 use crate::policy::source::At;
 use crate::units::Share;
 
@@ -28,6 +28,8 @@ pub(crate) struct Route {
     pub(crate) affinity: Option<Affinity>,
     pub(crate) hedge: Option<HedgePolicy>,
     pub(crate) params: Adjustments,
+    pub(crate) canary: Option<Canary>,
+    pub(crate) equivalent: Equivalence,
     /// What is tried elsewhere besides the usual.
     pub(crate) failover_on: Vec<Failure>,
 }
@@ -49,10 +51,17 @@ pub(crate) enum Handicap {
     Amount(At<Money>),
 }
 
+/// Who gets a share of the conversations, whatever the score.
+#[derive(Debug)]
+pub(crate) struct Canary {
+    pub(crate) entry: Entry,
+    pub(crate) share: Share,
+}
+
 /// Reads a route.
 pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
     node.fields(|fields: &Fields<'_>| {
-        fields.later(&["match", "canary", "shadow", "over_budget", "hold"]);
+        fields.later(&["match", "shadow", "over_budget", "hold"]);
         let name = fields.need("name", word);
         let models = fields.get("models", texts).unwrap_or_default();
         let cluster = fields.need("cluster", cluster);
@@ -64,6 +73,8 @@ pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
             affinity: fields.get("affinity", affinity),
             hedge: fields.get("hedge", hedge),
             params: fields.get("params", params).unwrap_or_default(),
+            canary: fields.get("canary", canary),
+            equivalent: fields.get("equivalent", equivalent).unwrap_or_default(),
             failover_on: fields.get("failover_on", failover_on).unwrap_or_default(),
             name: name?,
             models,
@@ -95,6 +106,18 @@ fn affinity(node: &Node<'_>) -> Option<Affinity> {
             }
         },
     }
+}
+
+fn canary(node: &Node<'_>) -> Option<Canary> {
+    node.fields(|fields: &Fields<'_>| {
+        let endpoint = fields.need("endpoint", endpoint);
+        let share = fields.need("share", |node| node.quantity(percentage));
+        Some(Canary { entry: Entry { endpoint: endpoint?, handicap: None }, share: share?.value })
+    })?
+}
+
+fn equivalent(node: &Node<'_>) -> Option<Equivalence> {
+    Some(if node.flag()? { Equivalence::Said } else { Equivalence::Unknown })
 }
 
 /// What is not usual: some of it is a matter of law.
@@ -175,11 +198,11 @@ fn entry(node: &Node<'_>) -> Option<Entry> {
 
 fn endpoint(node: &Node<'_>) -> Option<String> {
     let text = word(node)?;
-    if text.starts_with('@') {
-        return not_supported_yet(node, "naming all stand-ins of a model with `@` is");
-    }
-    if text.split_once('/').is_none_or(|(upstream, model)| upstream.is_empty() || model.is_empty()) {
-        let hint = "write `upstream/model`, or `upstream/model#key` for one key only".to_owned();
+    let is_named = || text.split_once('/').is_some_and(|(upstream, model)| !upstream.is_empty() && !model.is_empty());
+    if !text.starts_with('@') && !is_named() {
+        let hint =
+            "write `upstream/model`, `upstream/model#key` for one key only, or `@model` for all that stand in for it"
+                .to_owned();
         node.error(format!("`{text}` does not name an endpoint"), Some(hint));
         return None;
     }

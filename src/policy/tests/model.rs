@@ -154,3 +154,18 @@ fn a_policy_alone_is_checked_against_the_whole_catalogue() {
     let model = loaded.model.unwrap();
     assert_eq!(tiers(&model, "x"), [["moonshot/kimi-k3#MOONSHOT_API_KEY"]]);
 }
+
+#[test]
+fn a_name_with_an_at_stands_for_all_that_stand_in_for_it() {
+    let config = "[upstreams.glm]\nprovider = \"zhipu\"\nkeys = [\"env:KEY\", \"env:OTHER\"]\n\
+                  [upstreams.qwen]\nprovider = \"dashscope\"\nkeys = [\"env:KEY\"]\n";
+    let policy =
+        "[[routes]]\nname = \"r\"\nmodels = [\"gpt-4o\"]\ncluster = [{ endpoint = \"@gpt-4o\", handicap = \"5%\" }]\n";
+    let found = tiers(&World::new(config, policy).model(), "gpt-4o");
+    assert_eq!(found, [["glm/glm-5.3#KEY", "glm/glm-5.3#OTHER", "qwen/qwen3.8-max#KEY"]]);
+
+    let nobody = World::new("[upstreams.a]\nprovider = \"groq\"\nkeys = [\"env:KEY\"]\n", policy).complaints();
+    assert!(nobody.contains("no provider is configured that has a stand-in for `gpt-4o`"), "{nobody}");
+    let wrong = World::new(config, &policy.replace("@gpt-4o", "@gpt-4p")).complaints();
+    assert!(wrong.contains("no stand-ins for `gpt-4p`") && wrong.contains("did you mean `@gpt-4o`?"), "{wrong}");
+}

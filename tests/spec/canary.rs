@@ -1,0 +1,133 @@
+//! Canaries and stand-ins: a share of the conversations goes somewhere else, and vectors of two models are never mixed.
+
+use std::collections::HashMap;
+
+use faregate::simulated::Fault;
+use serde_json::{Value, json};
+
+use crate::rig::{Rig, provider, serving, upstream};
+
+const POLICY: &str = r#"
+[objective]
+spread = "0%"
+[[routes]]
+name = "chat"
+models = ["fast"]
+cluster = ["old/m"]
+canary = { endpoint = "new/m", share = "25%" }
+"#;
+
+fn talk(number: u32, answer: Option<&str>) -> Value {
+    let mut messages =
+        vec![json!({ "role": "system", "content": "s" }), json!({ "role": "user", "content": format!("q{number}") })];
+    if let Some(answer) = answer {
+        messages.push(json!({ "role": "assistant", "content": answer }));
+        messages.push(json!({ "role": "user", "content": "more" }));
+    }
+    json!({ "model": "fast", "messages": messages })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_gets_its_share_of_the_conversations_and_keeps_them() {
+    let (old, new) = (provider(serving(&["m"])), provider(serving(&["m"])));
+    // The new one is cheaper by far: by the score it would get everything.
+    let config = upstream("old", "m", "5", "5") + &upstream("new", "m", "1", "1");
+    let rig = Rig::new(&config, POLICY, &[("old", &old), ("new", &new)]);
+    let mut first = HashMap::new();
+    for number in 0..200 {
+        let reply = rig.post("/v1/chat/completions", &talk(number, None)).await;
+        first.insert(number, reply.header("x-faregate-upstream").to_owned());
+    }
+    let canaries = first.values().filter(|upstream| *upstream == "new").count();
+    assert!((25..=80).contains(&canaries), "{canaries} of 200 at 25 %");
+    for number in 0..200 {
+        let reply = rig.post("/v1/chat/completions", &talk(number, Some("a"))).await;
+        assert_eq!(reply.header("x-faregate-upstream"), first[&number], "conversation {number}");
+    }
+
+    new.set_fault(Some(Fault::Outage));
+    for number in 0..20 {
+        assert_eq!(rig.post("/v1/chat/completions", &talk(number, None)).await.status, 200);
+    }
+    old.set_fault(Some(Fault::Outage));
+    new.set_fault(None);
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    for number in 0..20 {
+        assert_eq!(rig.post("/v1/chat/completions", &talk(number, None)).await.status, 200, "and the other way round");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn embeddings_stay_with_one_model_unless_the_operator_calls_them_equivalent() {
+    for (line, status) in [("", 502), ("equivalent = true", 200)] {
+        let (a, b) = (provider(serving(&["e1"])), provider(serving(&["e2"])));
+        let config = upstream("a", "e1", "5", "5") + &upstream("b", "e2", "1", "1");
+        let policy = format!(
+            "[objective]\nspread = \"0%\"\n[[routes]]\nname = \"r\"\nmodels = [\"vec\"]\ncluster = [\"a/e1\", \"b/e2\"]\n{line}\n"
+        );
+        let rig = Rig::new(&config, &policy, &[("a", &a), ("b", &b)]);
+        let body = json!({ "model": "vec", "input": "x" });
+        if line.is_empty() {
+            assert_eq!(
+                rig.post("/v1/embeddings", &body).await.header("x-faregate-upstream"),
+                "a",
+                "the first, if dearer"
+            );
+        }
+        a.set_fault(Some(Fault::Outage));
+        let reply = rig.post("/v1/embeddings", &body).await;
+        assert_eq!((reply.status.as_u16(), b.stats().requests > 0), (status, status == 200), "{}", reply.text());
+    }
+}
+
+/// Three accounts of the catalogue's, under the policy for moving away from OpenAI.
+fn moving() -> (Rig, Vec<std::sync::Arc<faregate::simulated::Provider>>) {
+    let upstream = |name: &str| {
+        format!(
+            "[upstreams.{name}]\nprovider = \"{name}\"\nbase_url = \"http://{name}/v1\"\nkeys = [\"literal:sk-{name}\"]\n"
+        )
+    };
+    let names = ["openai", "zhipu", "zhinao"];
+    let models = ["gpt-4o", "glm-5.3", "360gpt2-pro"];
+    let providers: Vec<_> = models.iter().map(|model| provider(serving(&[model]))).collect();
+    let config = names.map(upstream).concat();
+    let hosts: Vec<_> = names.iter().copied().zip(&providers).collect();
+    (Rig::new(&config, include_str!("../../policies/migrate-from-openai.toml"), &hosts), providers)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_on_openais_names_goes_on_when_openai_refuses_its_region() {
+    let (rig, providers) = moving();
+    let blocked = r#"{"error":{"code":"unsupported_country_region_territory","message":"Country, region, or territory not supported","type":"request_forbidden"}}"#;
+    let blocked = faregate::simulated::Canned { status: 403, headers: Vec::new(), body: blocked.to_owned() };
+    providers[0].set_fault(Some(Fault::Reply(blocked)));
+    let mut others = HashMap::<String, u32>::new();
+    for number in 0..60 {
+        let mut body = talk(number, None);
+        body["model"] = "gpt-4o".into();
+        let reply = rig.post("/v1/chat/completions", &body).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        *others.entry(reply.header("x-faregate-upstream").to_owned()).or_default() += 1;
+    }
+    assert!(!others.contains_key("openai"), "{others:?}");
+    assert!(providers[0].stats().requests <= 2, "the block was learned from one answer");
+
+    // A long prompt fits one of them only.
+    let mut long = talk(1, None);
+    long["model"] = "gpt-4o".into();
+    long["messages"][1]["content"] = "word ".repeat(60_000).into();
+    let reply = rig.post("/v1/chat/completions", &long).await;
+    assert_eq!((reply.status.as_u16(), reply.header("x-faregate-upstream")), (200, "zhipu"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_openai_answers_the_others_get_the_share_of_the_canary() {
+    let (rig, _) = moving();
+    let mut by_openai = 0;
+    for number in 0..200 {
+        let mut body = talk(number, None);
+        body["model"] = "gpt-4o".into();
+        by_openai += u32::from(rig.post("/v1/chat/completions", &body).await.header("x-faregate-upstream") == "openai");
+    }
+    assert!((175..200).contains(&by_openai), "{by_openai} of 200");
+}
