@@ -40,6 +40,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("faregate_config_last_reload_successful", ""),
     ("faregate_config_reloads_total", "result"),
     ("faregate_cost_usd_total", "model route tenant upstream"),
+    ("faregate_endpoint_benched", "endpoint reason"),
     ("faregate_endpoint_inflight", "endpoint"),
     ("faregate_endpoint_score_usd", "endpoint"),
     ("faregate_endpoint_state", "endpoint state"),
@@ -95,6 +96,7 @@ fn rendered() -> String {
     metrics.record_feed("litellm", FeedResult::Read);
     let fill = |gauges: &faregate::observe::Gauges| {
         gauges.set_state(&id, EndpointState::Closed);
+        gauges.set_benched(&id, "region_blocked");
         gauges.set_inflight(&id, 3);
         gauges.set_score(&id, Dollars(0.002));
         for kind in QuotaKind::ALL {

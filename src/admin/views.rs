@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::prices::{PriceView, show_price};
 use crate::control::Status;
-use crate::engine::{ContentKind, LimitKind, QuotaReading, Reading, Standing, TokenRates};
+use crate::engine::{ContentKind, Failure, LimitKind, QuotaReading, Reading, Standing, TokenRates};
 use crate::ids::EndpointIx;
 use crate::observe::{EndpointState, Gauges, QuotaKind};
 use crate::policy::model::{Candidate, Excluded, Route};
@@ -29,6 +29,8 @@ struct Endpoint<'a> {
     upstream: &'a str,
     model: &'a str,
     state: &'static str,
+    /// The class of the failure that it is left alone for.
+    because: Option<&'static str>,
     retry_in_ms: Option<u64>,
     in_flight: u32,
     requests: u64,
@@ -61,6 +63,7 @@ pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
             upstream: &upstream.name,
             model: &endpoint.model,
             state: state.label(),
+            because: seat.cell.blamed(now).map(Failure::label),
             retry_in_ms: until.map(|until| millis(now.until(until))),
             in_flight: health.in_flight,
             requests: seat.cell.requests(),
@@ -188,6 +191,9 @@ pub(super) fn fill_gauges(snapshot: &Snapshot, gauges: &Gauges, now: Timestamp) 
         let cell = &snapshot.seats[position].cell;
         let (health, quota) = reading(snapshot, position, now);
         gauges.set_state(&endpoint.id, state(snapshot, position, now).0);
+        if let Some(failure) = cell.blamed(now) {
+            gauges.set_benched(&endpoint.id, failure.label());
+        }
         gauges.set_inflight(&endpoint.id, u64::from(health.in_flight));
         if let Some(score) = cell.mean_score() {
             gauges.set_score(&endpoint.id, score);

@@ -67,6 +67,8 @@ pub struct EndpointState {
     last_sent: Timestamp,
     waiting: Waiting,
     trial: Option<Trial>,
+    /// What failed last, as long as nothing has succeeded since.
+    blamed: Option<Failure>,
 }
 
 /// What the decision needs of it, as of one moment.
@@ -132,6 +134,11 @@ impl EndpointState {
         }
     }
 
+    /// Why it is not used, as long as it is not.
+    pub fn blamed(&self, now: Timestamp) -> Option<Failure> {
+        self.blamed.filter(|_| self.standing(now) != Standing::Closed)
+    }
+
     /// Forgets failures and blocks; calls in flight and latencies stay.
     pub fn reset(&mut self) {
         *self = Self { in_flight: self.in_flight, latency: self.latency, verbosity: self.verbosity, ..Self::default() };
@@ -182,6 +189,7 @@ impl EndpointState {
                 self.failed(fault, after, retry_after, now);
             }
             Event::Implicated { failure, after, retry_after } => {
+                self.blamed = Some(failure);
                 if let Some(wait) = retry_after {
                     self.block(wait, now);
                 }
@@ -238,6 +246,7 @@ impl EndpointState {
     fn succeeded(&mut self, sent: Timestamp, now: Timestamp) {
         self.breaker.succeeded(sent, now);
         self.timeouts = 0;
+        self.blamed = None;
         if sent >= self.blocked_until {
             self.blocks = 0;
         }
@@ -267,6 +276,7 @@ impl EndpointState {
         if fault.scope == Scope::Nothing {
             return self.breaker.refused(now);
         }
+        self.blamed = Some(failure);
         if failure == Failure::RateLimited {
             self.rate_limited(sent, retry_after, now);
         } else {
@@ -435,6 +445,21 @@ mod tests {
         assert!(state.try_admit(Admission::Probe, at(4.0)) && state.try_admit(Admission::Probe, at(4.0)));
         state.observe(Event::Sent { mode: Mode::Stream }, at(4.0));
         assert!(!state.try_admit(Admission::Probe, at(4.1)));
+    }
+
+    #[test]
+    fn what_it_is_left_alone_for_is_said_until_it_answers() {
+        let mut state = EndpointState::new();
+        let region = Event::Implicated { failure: Failure::RegionBlocked, after: Duration::ZERO, retry_after: None };
+        state.observe(region, at(0.0));
+        assert!(matches!(state.standing(at(1.0)), Standing::Open { until } if until == at(60.0)));
+        assert_eq!((state.blamed(at(1.0)), state.in_flight()), (Some(Failure::RegionBlocked), 0));
+        let first = Event::FirstToken { after: Duration::from_secs(1), in_flight_at_send: 0, prompt: Tokens(10) };
+        state.observe(Event::Sent { mode: Mode::Stream }, at(61.0));
+        state.observe(first, at(62.0));
+        assert_eq!(state.blamed(at(62.0)), None);
+        call(&mut state, 63.0, failed(Failure::ServerError, 0.5, None), 63.5);
+        assert_eq!(state.blamed(at(63.5)), None, "one failure leaves it in use");
     }
 
     #[test]

@@ -17,6 +17,11 @@ impl Gauges {
         }
     }
 
+    /// That an endpoint is left alone, and because of what.
+    pub fn set_benched(&self, endpoint: &EndpointId, reason: &str) {
+        self.benched.with([endpoint.as_str(), reason]).set(1);
+    }
+
     /// How many requests an endpoint is working on.
     pub fn set_inflight(&self, endpoint: &EndpointId, requests: u64) {
         self.inflight.with([endpoint.as_str()]).set(count_to_f64(requests));

@@ -167,6 +167,8 @@ declare! {
             "1 for the state that the endpoint is in, 0 for the others.";
         inflight: GaugeVec "faregate_endpoint_inflight" ["endpoint"]
             "Requests that the endpoint is working on.";
+        benched: IntGaugeVec "faregate_endpoint_benched" ["endpoint", "reason"]
+            "1 while an endpoint is left alone because of a failure of this class.";
         score: GaugeVec "faregate_endpoint_score_usd" ["endpoint"]
             "Decayed mean of the expected total cost of a request there.";
         quota: GaugeVec "faregate_quota_remaining_ratio" ["endpoint", "kind"]

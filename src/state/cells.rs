@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::engine::{
-    Admission, CacheHits, Content, EndpointState, Event, LengthClass, Mode, PromptEstimate, Reading, RetryPolicy,
-    RouteReading, RouteState, Standing, TokenRates, Toll, Trial,
+    Admission, CacheHits, Content, EndpointState, Event, Failure, LengthClass, Mode, PromptEstimate, Reading,
+    RetryPolicy, RouteReading, RouteState, Standing, TokenRates, Toll, Trial,
 };
 use crate::ids::EndpointId;
 use crate::policy::model::{Key, Secret};
@@ -117,6 +117,11 @@ impl EndpointCell {
     /// Forgets failures and blocks.
     pub fn reset(&self) {
         self.inner.lock().state.reset();
+    }
+
+    /// Why it is not used, as long as it is not.
+    pub fn blamed(&self, now: Timestamp) -> Option<Failure> {
+        self.inner.lock().state.blamed(now)
     }
 
     /// Whether it may be used, for people and metrics.
