@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::engine::Handicap;
 use crate::ids::EndpointIx;
-use crate::policy::model::{Candidate, Model, PriceHours, Route};
+use crate::policy::model::{Canary, Candidate, Model, PriceHours, Route};
 use crate::units::{PicoUsd, PricePerMtok, round_to_u64};
 
 /// The name that implied routes share.
@@ -25,11 +25,27 @@ pub(super) struct Resolved {
     never_chosen: Vec<Left>,
 }
 
+/// Who gets a share of a route's conversations.
+#[derive(Debug, Serialize)]
+struct Lot {
+    endpoints: Vec<String>,
+    percent: f64,
+}
+
+impl Lot {
+    fn new(canary: &Canary, model: &Model) -> Self {
+        let id = |endpoint: &EndpointIx| model.endpoints[*endpoint].id.to_string();
+        Self { endpoints: canary.endpoints.iter().map(id).collect(), percent: canary.share.0 * 100.0 }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct ResolvedRoute {
     name: String,
     models: Vec<String>,
     value_of_second_usd: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canary: Option<Lot>,
     tiers: Vec<Vec<Listed>>,
     excluded: Vec<Left>,
 }
@@ -111,6 +127,7 @@ impl ResolvedRoute {
             name: route.name.to_string(),
             models: route.models.clone(),
             value_of_second_usd: second,
+            canary: route.canary.as_ref().map(|canary| Lot::new(canary, model)),
             tiers: route.tiers.iter().map(tier).collect(),
             excluded: excluded.map(|one| Left::new(one.endpoint, &one.reason, model)).collect(),
         }
@@ -119,6 +136,9 @@ impl ResolvedRoute {
     fn plain(&self, width: usize, text: &mut String) {
         line(text, &format!("\nroute {} <- {}", self.name, self.models.join(", ")));
         line(text, &format!("  one second is worth {} USD", self.value_of_second_usd));
+        if let Some(Lot { endpoints, percent }) = &self.canary {
+            line(text, &format!("  {percent} % of the conversations go to {}", endpoints.join(", ")));
+        }
         if self.tiers.is_empty() {
             line(text, "  no active endpoint");
         }

@@ -60,6 +60,9 @@ impl Cluster {
 
     /// Puts an endpoint into the first tier, unless it has a place already.
     pub(super) fn lead(&mut self, candidate: Candidate, rules: &Rules, tables: &Tables) {
+        if self.has(candidate.endpoint) {
+            return;
+        }
         let rest = if self.tiers.is_empty() { Vec::new() } else { self.tiers.split_off(1) };
         self.add(candidate, rules, tables);
         self.tiers.extend(rest);

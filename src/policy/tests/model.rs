@@ -169,3 +169,17 @@ fn a_name_with_an_at_stands_for_all_that_stand_in_for_it() {
     let wrong = World::new(config, &policy.replace("@gpt-4o", "@gpt-4p")).complaints();
     assert!(wrong.contains("no stand-ins for `gpt-4p`") && wrong.contains("did you mean `@gpt-4o`?"), "{wrong}");
 }
+
+#[test]
+fn a_canary_has_one_place() {
+    let config = "[upstreams.zhipu]\nprovider = \"zhipu\"\nkeys = [\"env:KEY\"]\n[upstreams.openai]\nprovider = \"openai\"\nkeys = [\"env:KEY\"]\n";
+    let with = |cluster: &str| {
+        let policy = format!(
+            "[[routes]]\nname = \"r\"\nmodels = [\"gpt-4o\"]\ncluster = {cluster}\ncanary = {{ endpoint = \"@gpt-4o\", share = \"5%\" }}\n"
+        );
+        tiers(&World::new(config, &policy).model(), "gpt-4o")
+    };
+    let (glm, gpt) = ("zhipu/glm-5.3#KEY", "openai/gpt-4o#KEY");
+    assert_eq!(with("[[\"openai/gpt-4o\"], [\"@gpt-4o\"]]"), [[gpt], [glm]], "where the file puts it");
+    assert_eq!(with("[\"openai/gpt-4o\"]"), [[gpt, glm]], "or in the first tier");
+}
