@@ -23,6 +23,7 @@ pub mod retry_hint;
 mod script;
 mod splice;
 pub mod sse;
+mod tool_calls;
 mod usage;
 
 pub use adjust::{Adjusted, Adjustments, Bounds, Reasoning, adjust};
@@ -31,6 +32,7 @@ pub use conversation::Opening;
 pub use error::{WireError, conceal_keys, error_body, error_event};
 pub use estimate::relayed_tokens;
 pub use splice::{InjectUsage, SplicePoints, splice};
+pub use tool_calls::ToolCalls;
 pub use usage::usage_in_tail;
 
 #[cfg(test)]

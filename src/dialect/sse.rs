@@ -20,6 +20,9 @@ use crate::units::Tokens;
 /// No event of this API comes near; more than this without a blank line is no event stream.
 const MAX_FRAME: usize = 4 * 1024 * 1024;
 
+/// Reasons to finish by which Zhipu tells of errors.
+const BAD_ENDS: [&str; 3] = ["\"sensitive\"", "\"network_error\"", "\"model_context_window_exceeded\""];
+
 /// A frame that grows without end.
 #[derive(Debug, thiserror::Error)]
 #[error("an event of more than {MAX_FRAME} bytes")]
@@ -133,11 +136,15 @@ pub struct Inspection {
     pub output: Tokens,
     /// How many choices end with it.
     pub finishes: u64,
+    /// Whether pieces of tool calls are in it.
+    pub calls_tools: bool,
+    /// Whether a choice ends with it for a reason that no client of OpenAI's knows, and that is an error.
+    pub ends_badly: bool,
 }
 
 impl Inspection {
     const fn of(kind: Frame) -> Self {
-        Self { kind, usage: None, output: Tokens::ZERO, finishes: 0 }
+        Self { kind, usage: None, output: Tokens::ZERO, finishes: 0, calls_tools: false, ends_badly: false }
     }
 }
 
@@ -199,6 +206,8 @@ struct Choices<'a> {
     failed: bool,
     usage: Option<&'a RawValue>,
     any: bool,
+    calls_tools: bool,
+    ends_badly: bool,
 }
 
 impl<'a> Choices<'a> {
@@ -212,10 +221,13 @@ impl<'a> Choices<'a> {
             }
         }
         self.any = true;
+        let calls = delta.and_then(|delta| delta.tool_calls);
+        self.calls_tools |= calls.is_some_and(|raw| !matches!(raw.get(), "[]" | "null"));
         // Some servers send an empty reason, or the word, with every chunk.
         let reason = choice.finish_reason.map(RawValue::get).filter(|reason| !matches!(*reason, "\"\"" | "\"null\""));
         self.finishes += u64::from(reason.is_some());
         self.failed |= reason == Some("\"error\"");
+        self.ends_badly |= reason.is_some_and(|reason| BAD_ENDS.contains(&reason));
         self.usage = self.usage.or(choice.usage);
     }
 }
@@ -242,6 +254,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
 
         from.deserialize_seq(Fold)
     }
+}
+
+/// The error that a frame tells of by its end.
+pub fn error_of(frame: &[u8]) -> WireError {
+    let data =
+        std::str::from_utf8(frame).ok().and_then(|text| text.lines().find_map(|line| line.strip_prefix("data:")));
+    WireError::parse(data.unwrap_or_default().trim().as_bytes())
 }
 
 /// Reads a frame.
@@ -301,5 +320,12 @@ fn inspect_chunk(chunk: &Chunk<'_>, data: &str) -> Inspection {
     } else {
         Frame::Preamble
     };
-    Inspection { kind, usage, output: choices.output, finishes: choices.finishes }
+    Inspection {
+        kind,
+        usage,
+        output: choices.output,
+        finishes: choices.finishes,
+        calls_tools: choices.calls_tools,
+        ends_badly: choices.ends_badly,
+    }
 }

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use hyper::body::Body;
 
 use super::pool::LeasedBody;
-use crate::dialect::WireError;
-use crate::dialect::sse::{Frame, Inspection, Splitter, inspect};
+use crate::dialect::sse::{Frame, Inspection, Splitter, error_of, inspect};
+use crate::dialect::{ToolCalls, WireError};
 use crate::engine::Usage;
 use crate::units::Tokens;
 
@@ -60,6 +60,7 @@ pub(super) struct Reader {
     usage_chunk: UsageChunk,
     usage: Option<Usage>,
     output: Tokens,
+    calls: ToolCalls,
     content: bool,
     /// Answers that are still to end.
     open: u64,
@@ -76,6 +77,7 @@ impl Reader {
             usage_chunk,
             usage: None,
             output: Tokens::ZERO,
+            calls: ToolCalls::default(),
             content: false,
             open: choices,
             done: false,
@@ -161,7 +163,13 @@ impl Reader {
 
     /// Notes what `bytes` says and makes it ready, unless it is to be kept back.
     fn take(&mut self, bytes: Bytes, step: &mut Step) -> Option<WireError> {
-        let Inspection { kind, usage, output, finishes } = inspect(&bytes);
+        let Inspection { kind, usage, output, finishes, calls_tools, ends_badly } = inspect(&bytes);
+        if ends_badly && !self.content && output == Tokens::ZERO {
+            let error = error_of(&bytes);
+            self.ready.push_back(bytes);
+            return Some(error);
+        }
+        let bytes = if calls_tools { self.calls.repair(&bytes).unwrap_or(bytes) } else { bytes };
         if let Some(usage) = usage {
             self.usage = Some(usage);
         }

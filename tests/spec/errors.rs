@@ -157,3 +157,45 @@ async fn an_overload_speaks_for_all_keys_of_the_model() {
     let reply = rig.chat("m").await;
     assert_eq!((reply.header("x-faregate-upstream"), reply.header("x-faregate-attempts")), ("other", "2"));
 }
+
+fn events(frames: &[&str]) -> String {
+    let body = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect::<String>();
+    format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{body}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_for_a_bad_reason_before_its_first_token_is_an_error() {
+    let sensitive =
+        r#"{"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":"sensitive"}]}"#;
+    let broken = r#"{"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":"network_error"}]}"#;
+    for (frame, expected) in [(sensitive, (400, "cheap")), (broken, (200, "dear"))] {
+        let (rig, ..) = pair("", "", "");
+        rig.plug_raw("cheap", events(&[frame, "[DONE]"]));
+        assert_eq!(by(&rig.stream("fast").await), expected, "{frame}");
+    }
+    let (rig, ..) = pair("", "", "");
+    let begun = r#"{"id":"1","choices":[{"index":0,"delta":{"content":"He"},"finish_reason":null}]}"#;
+    rig.plug_raw("cheap", events(&[begun, sensitive, "[DONE]"]));
+    let reply = rig.stream("fast").await;
+    assert_eq!(by(&reply), (200, "cheap"));
+    assert!(reply.text().contains("sensitive"), "after the first token it is told as it came");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pieces_of_tool_calls_reach_the_client_so_that_it_can_put_them_together() {
+    let (rig, ..) = pair("", "", "");
+    let begin = r#"{"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":-1,"id":"a","type":"function","function":{"name":"f","arguments":"{"}}]},"finish_reason":null}]}"#;
+    let more = r#"{"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":-1,"id":"","function":{"name":"","arguments":"}"}}]},"finish_reason":null}]}"#;
+    let end = r#"{"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#;
+    rig.plug_raw("cheap", events(&[begin, more, end, "[DONE]"]));
+
+    let text = rig.stream("fast").await.text();
+
+    let frames: Vec<serde_json::Value> =
+        text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    let pieces = |frame: usize| frames[frame].pointer("/choices/0/delta/tool_calls").unwrap();
+    let function = serde_json::json!({ "name": "f", "arguments": "{" });
+    assert_eq!(*pieces(0), serde_json::json!([{ "index": 0, "id": "a", "type": "function", "function": function }]));
+    assert_eq!(*pieces(1), serde_json::json!([{ "index": 0, "function": { "arguments": "}" } }]));
+    assert!(text.ends_with("data: [DONE]\n\n"));
+}
