@@ -203,11 +203,31 @@ struct Delta<'a> {
 struct Choices<'a> {
     output: Tokens,
     finishes: u64,
-    failed: bool,
+    worst_end: ChoiceEnd,
     usage: Option<&'a RawValue>,
     any: bool,
     calls_tools: bool,
-    ends_badly: bool,
+}
+
+/// How a choice ends, if it does: the worse, the larger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum ChoiceEnd {
+    #[default]
+    Usual,
+    /// For a reason that is an error to whoever has seen nothing yet.
+    Bad,
+    /// With an error.
+    Failed,
+}
+
+impl ChoiceEnd {
+    fn of(reason: Option<&str>) -> Self {
+        match reason {
+            Some("\"error\"") => Self::Failed,
+            Some(reason) if BAD_ENDS.contains(&reason) => Self::Bad,
+            Some(_) | None => Self::Usual,
+        }
+    }
 }
 
 impl<'a> Choices<'a> {
@@ -226,8 +246,7 @@ impl<'a> Choices<'a> {
         // Some servers send an empty reason, or the word, with every chunk.
         let reason = choice.finish_reason.map(RawValue::get).filter(|reason| !matches!(*reason, "\"\"" | "\"null\""));
         self.finishes += u64::from(reason.is_some());
-        self.failed |= reason == Some("\"error\"");
-        self.ends_badly |= reason.is_some_and(|reason| BAD_ENDS.contains(&reason));
+        self.worst_end = self.worst_end.max(ChoiceEnd::of(reason));
         self.usage = self.usage.or(choice.usage);
     }
 }
@@ -306,7 +325,10 @@ fn inspect_data(data: Option<&str>, failed: bool) -> Inspection {
 fn inspect_chunk(chunk: &Chunk<'_>, data: &str) -> Inspection {
     let none = Choices::default();
     let choices = chunk.choices.as_ref().unwrap_or(&none);
-    if choices.failed || chunk.error.is_some_and(is_told) || (chunk.choices.is_none() && chunk.error_code.is_some()) {
+    if choices.worst_end == ChoiceEnd::Failed
+        || chunk.error.is_some_and(is_told)
+        || (chunk.choices.is_none() && chunk.error_code.is_some())
+    {
         return Inspection::of(Frame::Error(WireError::parse(data.as_bytes())));
     }
     let reported = [chunk.usage, chunk.x_groq.as_ref().and_then(|groq| groq.usage), choices.usage];
@@ -326,6 +348,6 @@ fn inspect_chunk(chunk: &Chunk<'_>, data: &str) -> Inspection {
         output: choices.output,
         finishes: choices.finishes,
         calls_tools: choices.calls_tools,
-        ends_badly: choices.ends_badly,
+        ends_badly: choices.worst_end == ChoiceEnd::Bad,
     }
 }
