@@ -30,6 +30,20 @@ pub struct Adjustments {
     pub reasoning: Reasoning,
     /// Roles that are called otherwise.
     pub roles: Vec<(String, String)>,
+    /// Which streams are asked for as whole answers.
+    pub fake_stream: FakeStream,
+}
+
+/// Which streams an endpoint cannot give: they are asked for as whole answers, and made into streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FakeStream {
+    /// It can give all.
+    #[default]
+    Never,
+    /// Not where tools may be called.
+    WithTools,
+    /// None.
+    Always,
 }
 
 /// The least and the most that a number may be.
@@ -71,6 +85,21 @@ impl Adjustments {
         *self == Self::default()
     }
 
+    /// What makes a stream's request one for a whole answer.
+    pub fn whole_answer() -> Self {
+        let set = vec![("stream".to_owned(), "false".to_owned())];
+        Self { drop: vec!["stream_options".to_owned()], set, ..Self::default() }
+    }
+
+    /// Whether a stream has to be made of a whole answer.
+    pub const fn fakes_stream(&self, with_tools: bool) -> bool {
+        match self.fake_stream {
+            FakeStream::Never => false,
+            FakeStream::WithTools => with_tools,
+            FakeStream::Always => true,
+        }
+    }
+
     /// Whether a field is refused.
     pub fn drops(&self, name: &str) -> bool {
         self.drop.iter().any(|dropped| dropped == name)
@@ -110,6 +139,9 @@ impl Adjustments {
         self.default.extend_from_slice(&more.default);
         self.set.extend_from_slice(&more.set);
         self.roles.extend_from_slice(&more.roles);
+        if more.fake_stream != FakeStream::Never {
+            self.fake_stream = more.fake_stream;
+        }
         if more.reasoning != Reasoning::Kept {
             self.reasoning = more.reasoning;
         }
@@ -139,7 +171,7 @@ pub fn adjust(
     points: &SplicePoints,
     model: &str,
     inject: InjectUsage,
-    rules: [&Adjustments; 2],
+    rules: &[&Adjustments],
 ) -> Adjusted {
     if !rules.iter().any(|rules| rules.may_concern(body)) {
         return Adjusted { segments: splice(body, points, model, inject), told: Vec::new() };

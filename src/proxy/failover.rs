@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, response};
 use memchr::memmem;
 use parking_lot::Mutex;
@@ -28,8 +29,8 @@ use super::reply::{Refusal, X_SHOULD_RETRY};
 use super::stream::UsageChunk;
 use super::watchdog::Watched;
 use super::worker::{Held, Worker};
-use crate::dialect::{Adjusted, InjectUsage, Kind, SplicePoints, adjust, splice};
-use crate::engine::{Cause, Entry, Mode, Objective, Plan, Request, decide};
+use crate::dialect::{Adjusted, Adjustments, InjectUsage, Kind, SplicePoints, adjust, events_of, splice};
+use crate::engine::{Capabilities, Cause, Entry, Mode, Objective, Plan, Request, decide};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::Outcome;
 use crate::policy::model::Endpoint;
@@ -95,6 +96,13 @@ impl Call {
         canary.is_none_or(|canary| canary.endpoints.contains(&endpoint) == (self.side == Side::Canary))
     }
 
+    /// Whether its stream has to be made of a whole answer at `endpoint`.
+    fn is_faked(&self, snapshot: &Snapshot, endpoint: EndpointIx) -> bool {
+        let tools = self.request.needs.covers(Capabilities::TOOLS);
+        let is_stream = self.kind == Kind::Chat && self.request.mode == Mode::Stream;
+        is_stream && snapshot.model.endpoints[endpoint].adjustments.fakes_stream(tools)
+    }
+
     /// What was changed of it for `endpoint`, if anything.
     fn told(&self, endpoint: EndpointIx) -> Option<String> {
         let told = self.told.lock();
@@ -119,7 +127,11 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
             Ok(entry) => entry,
             Err(refusal) => return give_up(exchange, &mut failures, &refusal),
         };
-        let answer = failures.patience(&exchange, &call, &entry);
+        let answer = if call.is_faked(&snapshot, entry.endpoint) {
+            route.timeouts.answer(Mode::Plain)
+        } else {
+            failures.patience(&exchange, &call, &entry)
+        };
         let limits = Limits { timeouts: route.timeouts, answer, deadline };
         let (endpoint, verdict) = match route.hedge.filter(|_| call.request.mode == Mode::Stream) {
             // Two calls' worth of state, which requests without such a policy do not carry.
@@ -147,7 +159,7 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
             }
             Verdict::Plain(parts, answer) => {
                 exchange.adjusted = call.told(endpoint);
-                return commit_plain(exchange, &parts, answer, deadline);
+                return commit_plain(exchange, &call, &parts, answer, deadline);
             }
             Verdict::Stream(parts, reader) => {
                 exchange.adjusted = call.told(endpoint);
@@ -180,8 +192,9 @@ pub(super) async fn ask(
 ) -> Verdict {
     let endpoint = guard.endpoint();
     let target = Arc::clone(&snapshot.seats[endpoint].target);
-    let takes_usage =
-        target.server.takes_usage() && !snapshot.model.endpoints[endpoint].adjustments.drops("stream_options");
+    let takes_usage = target.server.takes_usage()
+        && !snapshot.model.endpoints[endpoint].adjustments.drops("stream_options")
+        && !call.is_faked(snapshot, endpoint);
     let inject = if takes_usage { call.inject_usage } else { InjectUsage::No };
     let first = letter(snapshot, call, endpoint, inject);
     let mut verdict = attempt(&worker.pool, &target, first, limits, held, &mut |headers| guard.hear(headers)).await;
@@ -200,6 +213,7 @@ pub(super) async fn ask(
 
 fn commit_plain(
     mut exchange: Exchange,
+    call: &Call,
     parts: &response::Parts,
     answer: Plain,
     deadline: Instant,
@@ -211,7 +225,15 @@ fn commit_plain(
             }
             exchange.settle(End::Answered);
             exchange.ended(Outcome::Ok);
-            Response::from_parts(reply_head(&mut exchange, parts), ReplyBody::whole(answer.body))
+            // Whoever asked for a stream gets one, whether its provider was not asked for it or did not give it.
+            let is_stream = call.kind == Kind::Chat && call.request.mode == Mode::Stream;
+            let usage_wanted = call.inject_usage == InjectUsage::No;
+            let events = is_stream.then(|| events_of(&answer.body, usage_wanted)).flatten();
+            let mut head = reply_head(&mut exchange, parts);
+            if events.is_some() {
+                head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+            }
+            Response::from_parts(head, ReplyBody::whole(events.unwrap_or(answer.body)))
         }
         Plain::Large(begun, body) => {
             let parts = reply_head(&mut exchange, parts);
@@ -312,9 +334,11 @@ pub(super) fn wished(snapshot: &Snapshot, call: &Call) -> Objective {
 
 fn letter<'a>(snapshot: &Snapshot, call: &'a Call, endpoint: EndpointIx, inject: InjectUsage) -> Letter<'a> {
     let Endpoint { model, adjustments, .. } = &snapshot.model.endpoints[endpoint];
-    let rules = [&snapshot.model.routes[call.route].params, &**adjustments];
+    let whole = Adjustments::whole_answer();
+    let mut rules = vec![&snapshot.model.routes[call.route].params, &**adjustments];
+    rules.extend(call.is_faked(snapshot, endpoint).then_some(&whole));
     let adjusted = match call.kind {
-        Kind::Chat | Kind::Completion => adjust(&call.body, &call.splice, model, inject, rules),
+        Kind::Chat | Kind::Completion => adjust(&call.body, &call.splice, model, inject, &rules),
         Kind::Embedding => Adjusted { segments: splice(&call.body, &call.splice, model, inject), told: Vec::new() },
     };
     if !adjusted.told.is_empty() {

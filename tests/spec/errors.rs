@@ -159,7 +159,7 @@ async fn an_overload_speaks_for_all_keys_of_the_model() {
 }
 
 fn events(frames: &[&str]) -> String {
-    let body = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect::<String>();
+    let body = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect::<Vec<_>>().concat();
     format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{body}")
 }
 

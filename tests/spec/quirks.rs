@@ -75,3 +75,26 @@ async fn a_refusal_says_what_was_changed_as_well() {
     let reply = rig.post("/v1/chat/completions", &asking(&json!({ "seed": 1 }))).await;
     assert_eq!((reply.status.as_u16(), reply.header("x-faregate-adjusted")), (400, "seed dropped"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_a_provider_cannot_give_is_made_of_a_whole_answer() {
+    let up = provider(serving(&["m"]));
+    let config =
+        upstream("up", "m", "1", "1").replace("keys = []", "keys = []\nquirks = [{ fake_stream = \"with_tools\" }]");
+    let rig = Rig::new(&config, "", &[("up", &up)]);
+    let tools = json!([{ "type": "function", "function": { "name": "weather", "parameters": { "type": "object" } } }]);
+    let body = asking(&json!({ "stream": true, "tools": tools, "stream_options": { "include_usage": true } }));
+
+    let reply = rig.post("/v1/chat/completions", &body).await;
+
+    assert_eq!(reply.header("content-type"), "text/event-stream");
+    let found = sent(&up);
+    assert_eq!((&found["stream"], found.get("stream_options")), (&json!(false), None));
+    let text = reply.text();
+    assert!(text.contains("chat.completion.chunk") && text.contains("total_tokens"), "{text}");
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+
+    let plain = rig.stream("m").await;
+    assert_eq!(sent(&up)["stream"], true, "without tools it can");
+    assert!(plain.text().ends_with("data: [DONE]\n\n"));
+}

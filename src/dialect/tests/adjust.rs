@@ -12,7 +12,7 @@ fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
 fn changed_by(body: &Value, rules: [&Adjustments; 2]) -> (Value, Vec<String>) {
     let bytes = Bytes::from(body.to_string());
     let points = read_head(Kind::Chat, &bytes).unwrap().splice_points();
-    let adjusted = adjust(&bytes, &points, "theirs", InjectUsage::No, rules);
+    let adjusted = adjust(&bytes, &points, "theirs", InjectUsage::No, &rules);
     (serde_json::from_slice(&adjusted.segments.concat()).unwrap(), adjusted.told)
 }
 
@@ -32,7 +32,7 @@ fn what_no_rule_finds_goes_on_byte_for_byte() {
         Bytes::from_static(b"{ \"model\" :\"ours\",\"messages\":[],\n \"x\": 1e400, \"y\" : {\"temperature\":3} }");
     let points = read_head(Kind::Chat, &body).unwrap().splice_points();
     let rules = Adjustments { drop: vec!["seed".into()], ..Adjustments::default() };
-    let adjusted = adjust(&body, &points, "theirs", InjectUsage::No, [&rules, &rules]);
+    let adjusted = adjust(&body, &points, "theirs", InjectUsage::No, &[&rules]);
     let text = String::from_utf8(adjusted.segments.concat()).unwrap();
     assert_eq!(text, String::from_utf8_lossy(&body).replace("ours", "theirs"));
     assert!(adjusted.told.is_empty());
@@ -138,7 +138,7 @@ fn usage_is_asked_for_in_a_body_that_changes_too() {
     let body = Bytes::from(chat(&json!({ "stream": true, "seed": 1 })).to_string());
     let points = read_head(Kind::Chat, &body).unwrap().splice_points();
     let rules = Adjustments { drop: vec!["seed".into()], ..Adjustments::default() };
-    let adjusted = adjust(&body, &points, "theirs", InjectUsage::Yes, [&rules, &Adjustments::default()]);
+    let adjusted = adjust(&body, &points, "theirs", InjectUsage::Yes, &[&rules]);
     let found: Value = serde_json::from_slice(&adjusted.segments.concat()).unwrap();
     assert_eq!(found["stream_options"]["include_usage"], true);
     assert_eq!(found.get("seed"), None);

@@ -4,7 +4,7 @@ use serde_json::Value;
 use toml::de::DeValue;
 
 use crate::dialect::glob::Glob;
-use crate::dialect::{Adjustments, Bounds, Reasoning};
+use crate::dialect::{Adjustments, Bounds, FakeStream, Reasoning};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::{Fields, Spoiled};
 use crate::policy::read::{Node, word};
@@ -42,9 +42,10 @@ pub(crate) fn quirk(node: &Node<'_>) -> Option<Quirk> {
             set: fields.get("set", values).unwrap_or_default(),
             reasoning: fields.get("reasoning", |node| node.choice(&REASONING)).unwrap_or_default(),
             roles: fields.get("roles", pairs).unwrap_or_default(),
+            fake_stream: fields.get("fake_stream", |node| node.choice(&FAKE_STREAM)).unwrap_or_default(),
         };
         if adjustments.is_empty() && fields.spoiled() == Spoiled::No {
-            let hint = "give rename, drop, replace, bounds, set, roles or reasoning";
+            let hint = "give rename, drop, replace, bounds, set, roles, reasoning or fake_stream";
             fields.report.push(Diagnostic::warning(&node.place, "this quirk changes nothing").hint(hint));
         }
         Some(Quirk { models: models.unwrap_or_default(), adjustments })
@@ -53,6 +54,9 @@ pub(crate) fn quirk(node: &Node<'_>) -> Option<Quirk> {
 
 const REASONING: [(&str, Reasoning); 3] =
     [("keep", Reasoning::Kept), ("strip", Reasoning::Stripped), ("require", Reasoning::Required)];
+
+const FAKE_STREAM: [(&str, FakeStream); 3] =
+    [("never", FakeStream::Never), ("with_tools", FakeStream::WithTools), ("always", FakeStream::Always)];
 
 /// Reads a route's `params`.
 pub(crate) fn params(node: &Node<'_>) -> Option<Adjustments> {

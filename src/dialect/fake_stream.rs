@@ -1,0 +1,85 @@
+//! A whole answer as the stream that the client asked for: some providers cannot stream, or not with tools.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+/// The events of the chat completion in `body`, which is to end with a usage chunk if `usage_wanted`; `None` if it is
+/// none.
+pub fn events_of(body: &[u8], usage_wanted: bool) -> Option<Bytes> {
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    let choices = answer.get("choices")?.as_array()?;
+    let mut common: Map<String, Value> = answer.as_object()?.clone();
+    let usage = common.remove("usage").filter(|usage| !usage.is_null());
+    common.insert("object".to_owned(), "chat.completion.chunk".into());
+    let mut text = String::with_capacity(body.len() * 2);
+    let mut event = |choices: Vec<Value>, usage: Option<&Value>| {
+        let mut chunk = common.clone();
+        chunk.insert("choices".to_owned(), choices.into());
+        if let Some(usage) = usage {
+            chunk.insert("usage".to_owned(), usage.clone());
+        }
+        text.push_str("data: ");
+        text.push_str(&Value::Object(chunk).to_string());
+        text.push_str("\n\n");
+    };
+    event(choices.iter().map(content).collect::<Option<_>>()?, None);
+    event(choices.iter().map(end).collect(), None);
+    if let (Some(usage), true) = (&usage, usage_wanted) {
+        event(Vec::new(), Some(usage));
+    }
+    text.push_str("data: [DONE]\n\n");
+    Some(text.into())
+}
+
+/// All of a choice in one piece.
+fn content(choice: &Value) -> Option<Value> {
+    let mut delta = choice.get("message")?.clone();
+    let calls = delta.get_mut("tool_calls").and_then(Value::as_array_mut);
+    for (index, call) in calls.into_iter().flatten().enumerate() {
+        call.as_object_mut()?.insert("index".to_owned(), index.into());
+    }
+    Some(json!({ "index": number(choice), "delta": delta, "finish_reason": null }))
+}
+
+fn end(choice: &Value) -> Value {
+    let reason = choice.get("finish_reason").cloned().unwrap_or_else(|| "stop".into());
+    json!({ "index": number(choice), "delta": {}, "finish_reason": reason })
+}
+
+fn number(choice: &Value) -> Value {
+    choice.get("index").cloned().unwrap_or_else(|| 0.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_answer_becomes_a_stream() {
+        let body = json!({
+            "id": "1", "object": "chat.completion", "created": 5, "model": "m",
+            "choices": [{ "index": 0, "finish_reason": "tool_calls", "message": {
+                "role": "assistant", "content": null, "reasoning_content": "hm",
+                "tool_calls": [{ "id": "a", "type": "function", "function": { "name": "f", "arguments": "{}" } }],
+            } }],
+            "usage": { "prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3 },
+        });
+        let events = |wanted| {
+            let bytes = events_of(body.to_string().as_bytes(), wanted).unwrap();
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            assert!(text.ends_with("data: [DONE]\n\n"));
+            text.lines()
+                .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok())
+                .collect::<Vec<_>>()
+        };
+        let found = events(true);
+        assert_eq!(found.len(), 3);
+        assert!(found.iter().all(|chunk| chunk["object"] == "chat.completion.chunk" && chunk["id"] == "1"));
+        let delta = &found[0]["choices"][0]["delta"];
+        assert_eq!((&delta["tool_calls"][0]["index"], &delta["reasoning_content"]), (&json!(0), &json!("hm")));
+        assert_eq!(found[1]["choices"][0]["finish_reason"], "tool_calls");
+        assert_eq!((&found[2]["choices"], &found[2]["usage"]["total_tokens"]), (&json!([]), &json!(3)));
+        assert!(events(false).iter().all(|chunk| chunk.get("usage").is_none()));
+        assert!(events_of(b"{\"data\": []}", true).is_none());
+    }
+}
