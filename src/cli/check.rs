@@ -3,11 +3,13 @@
 //! The files go through the very code that `serve` loads them with, so what passes here starts there (given the same
 //! environment), and what is refused there is refused here with the same words.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::policy::model::{Feed, FeedUrl};
+use crate::policy::model::{Feed, FeedUrl, Model};
 use crate::policy::{Diagnostic, Loaded, Severity, Sources, is_policy, load, load_policy, render};
 
 use super::Format;
@@ -78,9 +80,26 @@ fn unread(feed: &Feed, sources: &Sources<'_>) -> Option<Diagnostic> {
     )
 }
 
+/// What nobody has confirmed of what the catalogue says about a provider, once for each.
+fn unverified(model: &Model) -> Vec<Diagnostic> {
+    let mut facts = BTreeMap::new();
+    for upstream in model.upstreams.values().filter(|upstream| !upstream.unverified.is_empty()) {
+        facts.entry(upstream.provider.clone().unwrap_or_default()).or_insert_with(|| upstream.unverified.join("; "));
+    }
+    let note = |(provider, facts): (Arc<str>, String)| {
+        let message = format!("what the catalogue says of `{provider}` and nobody has confirmed: {facts}");
+        let hint = "where it is wrong, say so in the upstream's own table: base_url, models, quirks, errors";
+        Diagnostic::general(Severity::Note, message).hint(hint)
+    };
+    facts.into_iter().map(note).collect()
+}
+
 impl Report {
     fn of(file: &Path, config: Option<&Path>, resolve: Resolve, sources: &Sources<'_>) -> Self {
-        let Loaded { model, mut diagnostics, .. } = load_any(file, config, sources);
+        let (kind, Loaded { model, mut diagnostics, .. }) = load_any(file, config, sources);
+        if kind == Kind::Configuration {
+            diagnostics.extend(model.iter().flat_map(unverified));
+        }
         diagnostics.extend(model.iter().flat_map(|model| &model.feeds).filter_map(|feed| unread(feed, sources)));
         let resolved = match resolve {
             Resolve::Yes => model.as_ref().map(Resolved::new),
@@ -111,11 +130,18 @@ fn json(checked: &Checked<'_>) -> String {
     serde_json::to_string_pretty(checked).map_or_else(|error| error.to_string(), |json| json + "\n")
 }
 
-fn load_any(file: &Path, config: Option<&Path>, sources: &Sources<'_>) -> Loaded {
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Policy,
+    Configuration,
+}
+
+fn load_any(file: &Path, config: Option<&Path>, sources: &Sources<'_>) -> (Kind, Loaded) {
     match (sources.read)(file) {
-        Ok(text) if is_policy(&text) => load_policy(file, config, sources),
+        Ok(text) if is_policy(&text) => (Kind::Policy, load_policy(file, config, sources)),
         // An unreadable file is reported by the load itself.
-        Ok(_) | Err(_) => load(file, sources),
+        Ok(_) | Err(_) => (Kind::Configuration, load(file, sources)),
     }
 }
 
@@ -195,6 +221,17 @@ mod tests {
         assert_eq!(alone.exit_code, 2);
         let with = run(&files, "p.toml", Some("f.toml"), Format::Plain, Resolve::No);
         assert_eq!((with.exit_code, with.stdout.lines().last()), (0, Some("p.toml: ok (1 note)")), "{}", with.stdout);
+    }
+
+    #[test]
+    fn what_nobody_has_confirmed_is_said_once_and_of_configurations_only() {
+        let second = "[upstreams.zhipu2]\nprovider = \"zhipu\"\nkeys = [\"env:ZHIPU_API_KEY\"]\n";
+        let config = format!("{CONFIG}\n{second}");
+        let files = [("f.toml", config.as_str()), ("p.toml", POLICY)];
+        let said = |checked| run(&files, checked, Some("f.toml"), Format::Plain, Resolve::No).stdout;
+        let about = "what the catalogue says of `zhipu` and nobody has confirmed: the status of errors 1211";
+        assert_eq!(said("f.toml").matches(about).count(), 1, "{}", said("f.toml"));
+        assert_eq!(said("p.toml").matches("nobody has confirmed").count(), 0, "{}", said("p.toml"));
     }
 
     #[test]

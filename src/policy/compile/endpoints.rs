@@ -152,6 +152,10 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
         base_url,
         balance: raw.balance.clone().or(listed_balance),
         faults: faults(raw, origin, context),
+        unverified: match origin {
+            Origin::Listed(provider, _) => Arc::clone(&provider.unverified),
+            Origin::Own => Arc::default(),
+        },
     });
     let keys = add_keys(raw, origin, upstream, tables, context);
     if keys.len() < raw.keys.as_ref().map_or(1, Vec::len) {

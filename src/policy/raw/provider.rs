@@ -23,6 +23,8 @@ use super::upstreams::{address, dialect, words};
 #[derive(Debug)]
 pub(crate) struct Provider {
     pub(crate) title: String,
+    /// What nobody has confirmed of what it says.
+    pub(crate) unverified: Arc<[String]>,
     pub(crate) key_variables: Vec<String>,
     /// What its errors mean.
     pub(crate) errors: Arc<Rules>,
@@ -51,12 +53,13 @@ pub(crate) fn provider(document: &Document<'_>, report: &Diagnostics) -> Option<
     document.root(report, |fields| {
         fields.need("dialect", dialect);
         let title = fields.need("name", word);
+        let unverified = fields.get("unverified", words).unwrap_or_default().into();
         let key_variables = fields.need("key_variables", words);
         let hosts = fields.need("hosts", |node| node.entries(host));
         let errors = Arc::new(fields.get("errors", errors).unwrap_or_default());
         let quirks = fields.get("quirks", |node| node.list(quirk)).unwrap_or_default();
         let (title, key_variables, hosts) = (title?.value, key_variables?.value, hosts?.value);
-        Some(Provider { title, key_variables, errors, quirks, hosts })
+        Some(Provider { title, unverified, key_variables, errors, quirks, hosts })
     })
 }
 
