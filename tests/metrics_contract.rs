@@ -58,6 +58,11 @@ const CONTRACT: &[(&str, &str)] = &[
     ("faregate_quota_remaining_ratio", "endpoint kind"),
     ("faregate_request_duration_seconds", "model route upstream"),
     ("faregate_requests_total", "model outcome route tenant upstream"),
+    ("faregate_shadow_cost_usd_total", "model route side upstream"),
+    ("faregate_shadow_duration_seconds", "model route side upstream"),
+    ("faregate_shadow_output_tokens_total", "model route side upstream"),
+    ("faregate_shadow_requests_total", "model result route upstream"),
+    ("faregate_shadow_time_to_first_token_seconds", "model route side upstream"),
     ("faregate_time_per_output_token_seconds", "model upstream"),
     ("faregate_time_to_first_token_seconds", "model upstream"),
     ("faregate_tokens_total", "kind model tenant upstream"),
@@ -91,6 +96,7 @@ fn rendered() -> String {
     request.add_cost(PicoUsd(3_085_000_000));
     request.record_unpriced();
     request.record_estimated();
+    metrics.shadow("chat", "zhipu", "glm-5.3").record(AttemptResult::Ok);
     metrics.reload_succeeded(2);
     metrics.record_hedge(HedgeResult::Won);
     metrics.record_feed("litellm", FeedResult::Read);

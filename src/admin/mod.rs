@@ -4,6 +4,7 @@
 //! scrape delays no request.
 
 mod access;
+mod comparison;
 mod prices;
 mod server;
 mod views;

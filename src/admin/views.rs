@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::comparison::{ShadowView, shadows};
 use super::prices::{PriceView, show_price};
 use crate::control::Status;
 use crate::engine::{ContentKind, Failure, LimitKind, QuotaReading, Reading, Standing, TokenRates};
@@ -47,6 +48,9 @@ struct Endpoint<'a> {
     balance_days_left: Option<f64>,
     regions: &'a [String],
     tags: &'a [String],
+    /// Of which routes it is the shadow, and how it compares with those who answer there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shadow_of: Vec<ShadowView<'a>>,
 }
 
 /// What every endpoint is and how it does.
@@ -78,6 +82,7 @@ pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
             balance_days_left: wallet.and_then(|wallet| wallet.lasts).map(|lasts| lasts.as_secs_f64() / 86_400.0),
             regions: &upstream.regions,
             tags: &upstream.tags,
+            shadow_of: shadows(snapshot, position),
         }
     });
     Endpoints { generation: snapshot.generation, endpoints: endpoints.collect() }

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::engine::Handicap;
 use crate::ids::EndpointIx;
-use crate::policy::model::{Canary, Candidate, Model, PriceHours, Route};
-use crate::units::{PicoUsd, PricePerMtok, round_to_u64};
+use crate::policy::model::{Candidate, Model, PriceHours, Route};
+use crate::units::{PicoUsd, PricePerMtok, Share, round_to_u64};
 
 /// The name that implied routes share.
 const UNLISTED: &str = "unlisted";
@@ -33,9 +33,9 @@ struct Lot {
 }
 
 impl Lot {
-    fn new(canary: &Canary, model: &Model) -> Self {
+    fn new(endpoints: &[EndpointIx], share: Share, model: &Model) -> Self {
         let id = |endpoint: &EndpointIx| model.endpoints[*endpoint].id.to_string();
-        Self { endpoints: canary.endpoints.iter().map(id).collect(), percent: canary.share.0 * 100.0 }
+        Self { endpoints: endpoints.iter().map(id).collect(), percent: share.0 * 100.0 }
     }
 }
 
@@ -46,6 +46,8 @@ struct ResolvedRoute {
     value_of_second_usd: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     canary: Option<Lot>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<Lot>,
     tiers: Vec<Vec<Listed>>,
     excluded: Vec<Left>,
 }
@@ -127,7 +129,8 @@ impl ResolvedRoute {
             name: route.name.to_string(),
             models: route.models.clone(),
             value_of_second_usd: second,
-            canary: route.canary.as_ref().map(|canary| Lot::new(canary, model)),
+            canary: route.canary.as_ref().map(|canary| Lot::new(&canary.endpoints, canary.share, model)),
+            shadow: route.shadow.as_ref().map(|shadow| Lot::new(&shadow.endpoints, shadow.share, model)),
             tiers: route.tiers.iter().map(tier).collect(),
             excluded: excluded.map(|one| Left::new(one.endpoint, &one.reason, model)).collect(),
         }
@@ -138,6 +141,9 @@ impl ResolvedRoute {
         line(text, &format!("  one second is worth {} USD", self.value_of_second_usd));
         if let Some(Lot { endpoints, percent }) = &self.canary {
             line(text, &format!("  {percent} % of the conversations go to {}", endpoints.join(", ")));
+        }
+        if let Some(Lot { endpoints, percent }) = &self.shadow {
+            line(text, &format!("  {percent} % of the conversations are also sent to {}", endpoints.join(", ")));
         }
         if self.tiers.is_empty() {
             line(text, "  no active endpoint");

@@ -113,6 +113,11 @@ impl RouteState {
         count_to_f64(self.retries.used(now) + 1) <= allowed
     }
 
+    /// How long answers to requests of `class` are.
+    pub fn typical_output(&self, class: LengthClass, now: Timestamp) -> Tokens {
+        Tokens::from_estimate(self.lengths.expected(class, now))
+    }
+
     /// An answer to a request of `class` was this long. Returns what is typical by now.
     pub fn observe_output(&mut self, class: LengthClass, output: Tokens, now: Timestamp) -> Tokens {
         self.lengths.observe(class, output, now)

@@ -127,6 +127,16 @@ label_sets! {
         Cancelled = "cancelled",
         /// Another try of the same request answered first.
         Hedge = "hedge",
+        /// A shadow answered what nobody else has answered whole.
+        Shadow = "shadow",
+    }
+
+    /// Whose answer to a request that both have answered.
+    ShadowSide {
+        /// The shadow's, which is discarded.
+        Shadow = "shadow",
+        /// The one that the client got.
+        Live = "live",
     }
 
     /// What came of thinking of a second try.

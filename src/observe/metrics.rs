@@ -14,6 +14,7 @@ use prometheus::{
     CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use super::comparison::ShadowMetrics;
 use super::handles::{EndpointMetrics, InFlight, RequestMetrics};
 use super::labels::{FeedResult, HedgeResult, Waste};
 use crate::ids::EndpointId;
@@ -136,6 +137,18 @@ declare! {
             "Times that a request went on from one endpoint to another.";
         hedges: IntCounterVec "faregate_hedges_total" ["result"]
             "Second tries beside a slow first one, by what came of them.";
+        shadow_requests: IntCounterVec "faregate_shadow_requests_total" ["route", "upstream", "model", "result"]
+            "Requests sent to a route's shadow as well, by how they ended there.";
+        shadow_cost: CounterVec "faregate_shadow_cost_usd_total" ["route", "upstream", "model", "side"]
+            "Dollars for requests that the shadow and another have answered whole, by whose bill it is.";
+        shadow_output: IntCounterVec "faregate_shadow_output_tokens_total" ["route", "upstream", "model", "side"]
+            "Output tokens of these answers.";
+        shadow_first_token: HistogramVec "faregate_shadow_time_to_first_token_seconds"
+            ["route", "upstream", "model", "side"] in REQUEST_SECONDS
+            "From sending these requests to the first token, for streams.";
+        shadow_duration: HistogramVec "faregate_shadow_duration_seconds" ["route", "upstream", "model", "side"]
+            in REQUEST_SECONDS
+            "From sending these requests to the end of the answer.";
         unpriced: IntCounterVec "faregate_unpriced_requests_total" ["upstream", "model"]
             "Answers whose cost is unknown, for want of a price.";
         estimated: IntCounterVec "faregate_estimated_requests_total" ["upstream", "model"]
@@ -246,6 +259,11 @@ impl Metrics {
         RequestMetrics::new(&self.families, [route, upstream, model, tenant])
     }
 
+    /// The handle for what one model does as the shadow of one route.
+    pub fn shadow(&self, route: &str, upstream: &str, model: &str) -> ShadowMetrics {
+        ShadowMetrics::new(&self.families, [route, upstream, model])
+    }
+
     /// Counts a request as running until the guard is dropped.
     pub fn request_started(&self) -> InFlight {
         InFlight::new(self.running.clone())
@@ -293,6 +311,11 @@ impl Metrics {
     /// Drops what is labelled with an endpoint that the configuration no longer has.
     pub fn forget_endpoint(&self, id: &str) {
         self.families.failovers.forget(&[("from", id)]);
+    }
+
+    /// Drops what is labelled with a shadow that the policy no longer has.
+    pub fn forget_shadow(&self, route: &str, upstream: &str, model: &str) {
+        self.families.forget_shadow(&[("route", route), ("upstream", upstream), ("model", model)]);
     }
 
     /// The metrics without what is only known at scrape time.
@@ -343,6 +366,15 @@ impl Families {
         self.attempts.forget(labels);
         self.unpriced.forget(labels);
         self.estimated.forget(labels);
+        self.forget_shadow(labels);
+    }
+
+    fn forget_shadow(&self, labels: &[(&str, &str)]) {
+        self.shadow_requests.forget(labels);
+        self.shadow_cost.forget(labels);
+        self.shadow_output.forget(labels);
+        self.shadow_first_token.forget(labels);
+        self.shadow_duration.forget(labels);
     }
 }
 

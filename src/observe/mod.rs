@@ -4,6 +4,7 @@
 //! prompts, answers and keys never get this far.
 
 pub mod access_log;
+mod comparison;
 mod gauges;
 pub mod handles;
 pub mod labels;
@@ -12,7 +13,10 @@ pub mod metrics;
 mod record;
 
 pub use access_log::{AccessLog, AccessLogWriter};
+pub use comparison::ShadowMetrics;
 pub use handles::{EndpointMetrics, InFlight, RequestMetrics};
-pub use labels::{AttemptResult, EndpointState, FeedResult, HedgeResult, Outcome, PriceKind, QuotaKind, Waste};
+pub use labels::{
+    AttemptResult, EndpointState, FeedResult, HedgeResult, Outcome, PriceKind, QuotaKind, ShadowSide, Waste,
+};
 pub use metrics::{Gauges, Metrics, MetricsError};
 pub use record::{Clipped, LoggedUsage, Record};

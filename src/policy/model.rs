@@ -21,7 +21,7 @@ use crate::engine::{
     Capabilities, Failure, Handicap, HedgePolicy, Limits, Mode, Objective, Price, RetryPolicy, Scope, Unit,
 };
 use crate::ids::{AllowanceIx, EndpointId, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx, UpstreamIx};
-use crate::units::{PricePerMtok, Share, Tokens};
+use crate::units::{PicoUsd, PricePerMtok, Share, Tokens};
 
 /// Everything that one set of files says.
 #[derive(Debug)]
@@ -140,6 +140,8 @@ pub struct Upstream {
     pub balance: Option<Balance>,
     /// What its errors mean.
     pub faults: FaultTable,
+    /// What nobody has confirmed of what the catalogue says about its provider.
+    pub unverified: Arc<[String]>,
 }
 
 /// Where a provider tells what is left in an account's wallet, and how to read its answer: by JSON pointers (RFC 6901).
@@ -309,6 +311,8 @@ pub struct Route {
     pub hedge: Option<HedgePolicy>,
     /// Who gets a share of the conversations, whatever the score.
     pub canary: Option<Canary>,
+    /// Who is sent a share of the conversations as well, to be compared.
+    pub shadow: Option<Shadow>,
     /// Whether embeddings of different models may be mixed.
     pub equivalent: Equivalence,
     /// What is changed of its requests, whoever serves them.
@@ -317,6 +321,17 @@ pub struct Route {
     pub asks_others_if_filtered: bool,
     /// The names and globs it serves, as written.
     pub models: Vec<String>,
+}
+
+/// One model that is sent a share of a route's conversations beside whoever answers them. Its answers are discarded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shadow {
+    /// Its endpoints: one per key. The same model at the same upstream.
+    pub endpoints: Vec<EndpointIx>,
+    /// Between 0 and 1.
+    pub share: Share,
+    /// What all of it may cost from one midnight UTC to the next.
+    pub max_cost: PicoUsd,
 }
 
 /// Endpoints that get a share of a route's conversations, and nothing of the others.

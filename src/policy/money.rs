@@ -27,6 +27,14 @@ pub(crate) fn money(text: &str) -> Result<Money, QuantityError> {
     Ok(Money { amount, currency: code })
 }
 
+/// `"5 USD/day"`: what may be spent from one midnight UTC to the next.
+pub(crate) fn money_a_day(text: &str) -> Result<Money, QuantityError> {
+    let expected = "an amount a day, such as \"5 USD/day\"";
+    let amount = text.trim_end().strip_suffix("day").and_then(|rest| rest.trim_end().strip_suffix('/'));
+    let amount = amount.ok_or_else(|| QuantityError::Malformed { expected, found: text.to_owned() })?;
+    money(amount)
+}
+
 /// Whether `code` has the form of an ISO 4217 code.
 pub(crate) fn is_currency(code: &str) -> bool {
     code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase())
@@ -52,6 +60,15 @@ mod tests {
         assert!(money("$5").is_err());
         assert!(money("-5 USD").is_err());
         assert!(money("1e3 USD").is_err());
+    }
+
+    #[test]
+    fn what_a_day_may_cost_says_so() {
+        assert_eq!(money_a_day("5 USD/day").unwrap(), money("5 USD").unwrap());
+        assert_eq!(money_a_day("0.5 CNY / day").unwrap(), money("0.5 CNY").unwrap());
+        let missing = money_a_day("5 USD").unwrap_err().to_string();
+        assert!(missing.contains("5 USD"), "{missing}");
+        assert!(money_a_day("5 USD/month").is_err() && money_a_day("/day").is_err());
     }
 
     proptest! {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::engine::{Failure, Fault, Usage};
 use crate::observe::AttemptResult;
+use crate::state::Half;
 use crate::units::PicoUsd;
 
 /// How a call ended.
@@ -47,6 +48,17 @@ pub(super) struct Settlement {
     pub basis: Basis,
     /// The bill of what reached the client; `None` without a price.
     pub cost: Option<PicoUsd>,
+    /// From sending the request to its end.
+    pub took: Duration,
+    /// To the first token, if it is a stream.
+    pub first_token: Option<Duration>,
+}
+
+impl Settlement {
+    /// A whole answer, to be compared with another.
+    pub(super) const fn half(&self) -> Half {
+        Half { cost: self.cost, output: self.usage.output, took: self.took, first_token: self.first_token }
+    }
 }
 
 impl End {

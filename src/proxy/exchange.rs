@@ -18,9 +18,9 @@ use super::worker::Worker;
 use crate::dialect;
 use crate::engine::{Failure, Usage};
 use crate::ids::{EndpointIx, RouteIx, TenantIx};
-use crate::observe::{Clipped, InFlight, Outcome, Record};
+use crate::observe::{Clipped, InFlight, Outcome, Record, ShadowSide};
 use crate::runtime;
-use crate::state::Snapshot;
+use crate::state::{Comparison, Snapshot};
 use crate::units::{PicoUsd, Timestamp};
 
 /// A request under way.
@@ -51,6 +51,8 @@ pub(super) struct Exchange {
     pub adjusted: Option<String>,
     /// What failed before.
     pub failed: Vec<(EndpointIx, Failure)>,
+    /// What its answer is compared with.
+    pub comparison: Option<Arc<Comparison>>,
     /// Calls beside the one that counts.
     beside: usize,
     guard: Option<Guard>,
@@ -85,6 +87,7 @@ impl Exchange {
             explanation: None,
             adjusted: None,
             failed: Vec::new(),
+            comparison: None,
             beside: 0,
             guard: None,
             lent: None,
@@ -139,6 +142,10 @@ impl Exchange {
             self.settlement = Some(guard.end(end));
         } else if let Some(lent) = self.lent.take() {
             self.settlement = lent.settlement();
+        }
+        let comparison = self.comparison.take();
+        if let (Some(comparison), Some(settlement), End::Answered) = (comparison, &self.settlement, end) {
+            comparison.answered(ShadowSide::Live, settlement.half());
         }
     }
 

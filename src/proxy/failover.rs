@@ -21,6 +21,7 @@ use super::guard::Guard;
 use super::headers;
 use super::hedge::race;
 use super::large::PlainRelay;
+use super::mirror;
 use super::outgoing::Payload;
 use super::overrides::{Explain, Overrides};
 use super::plain::Plain;
@@ -68,6 +69,18 @@ pub(super) struct Call {
     pub side: Side,
     /// What was changed of it for whom.
     pub told: Mutex<Vec<(EndpointIx, String)>>,
+    /// Whether somebody waits for the answer.
+    pub purpose: Purpose,
+}
+
+/// What a call is made for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To answer a client.
+    #[default]
+    Answer,
+    /// To be compared with such an answer.
+    Comparison,
 }
 
 /// On which side of a canary a request is.
@@ -97,7 +110,7 @@ impl Call {
     }
 
     /// Whether its stream has to be made of a whole answer at `endpoint`.
-    fn is_faked(&self, snapshot: &Snapshot, endpoint: EndpointIx) -> bool {
+    pub(super) fn is_faked(&self, snapshot: &Snapshot, endpoint: EndpointIx) -> bool {
         let tools = self.request.needs.covers(Capabilities::TOOLS);
         let is_stream = self.kind == Kind::Chat && self.request.mode == Mode::Stream;
         is_stream && snapshot.model.endpoints[endpoint].adjustments.fakes_stream(tools)
@@ -158,10 +171,12 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
                 }
             }
             Verdict::Plain(parts, answer) => {
+                mirror::launch(&mut exchange, &call, endpoint);
                 exchange.adjusted = call.told(endpoint);
                 return commit_plain(exchange, &call, &parts, answer, deadline);
             }
             Verdict::Stream(parts, reader) => {
+                mirror::launch(&mut exchange, &call, endpoint);
                 exchange.adjusted = call.told(endpoint);
                 let parts = reply_head(&mut exchange, &parts);
                 let relay = StreamRelay::new(exchange, reader, route.timeouts.idle);

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use parking_lot::Mutex;
 
 use super::ending::{Basis, End, Settlement};
-use super::failover::Call;
+use super::failover::{Call, Purpose};
 use super::quota::told;
 use crate::engine::{
     Content, Entry, Event, Failure, Fault, LengthClass, Load, Mode, Price, Request, Scope, Thinking, Usage,
@@ -28,6 +28,7 @@ pub(super) struct Guard {
     snapshot: Arc<Snapshot>,
     endpoint: EndpointIx,
     route: RouteIx,
+    purpose: Purpose,
     mode: Mode,
     content: Content,
     /// How long that was expected to be.
@@ -93,6 +94,7 @@ impl Guard {
             snapshot: Arc::clone(snapshot),
             endpoint: entry.endpoint,
             route,
+            purpose: call.purpose,
             mode,
             content,
             prompt: entry.prompt,
@@ -225,7 +227,11 @@ impl Guard {
         if !learns {
             return Tokens::ZERO;
         }
-        self.snapshot.routes[self.route].with(|route| route.observe_output(self.class, usage.output, now))
+        self.snapshot.routes[self.route].with(|route| match self.purpose {
+            Purpose::Answer => route.observe_output(self.class, usage.output, now),
+            // What the route's answers are like is not said by those that it does not give.
+            Purpose::Comparison => route.typical_output(self.class, now),
+        })
     }
 
     /// Where the conversation is warm now, and what its endpoint's cache is worth.
@@ -271,7 +277,13 @@ impl Guard {
     }
 
     fn settle_money(&self, end: End, usage: Usage, now: Timestamp) -> Settlement {
-        let free = Settlement { usage, basis: self.basis(), cost: Some(PicoUsd::ZERO) };
+        let free = Settlement {
+            usage,
+            basis: self.basis(),
+            cost: Some(PicoUsd::ZERO),
+            took: now.since(self.sent_at),
+            first_token: self.first_token,
+        };
         if !end.may_be_billed() {
             self.settle_grant(Tokens::ZERO, PicoUsd::ZERO);
             return free;
@@ -286,7 +298,9 @@ impl Guard {
         if let (Some(wallet), Some(bill)) = (&self.seat().wallet, bill) {
             wallet.paid(bill, now);
         }
-        self.snapshot.routes[self.route].with(|route| route.spent(amount, self.exploration, now));
+        if self.purpose == Purpose::Answer {
+            self.snapshot.routes[self.route].with(|route| route.spent(amount, self.exploration, now));
+        }
         if end == End::Answered
             && let Some(first_token) = self.first_token
         {

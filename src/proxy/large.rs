@@ -11,6 +11,7 @@ use hyper::body::{Body, SizeHint};
 
 use super::ending::End;
 use super::exchange::Exchange;
+use super::guard::Guard;
 use super::pool::LeasedBody;
 use super::relay::{Broken, OUT_OF_TIME};
 use super::stream::describe;
@@ -22,14 +23,36 @@ use crate::units::len_to_u64;
 /// More than any usage object has.
 const TAIL: usize = 4 * 1024;
 
+/// What has passed of an answer.
+#[derive(Default)]
+pub(super) struct Passed {
+    length: u64,
+    tail: BytesMut,
+}
+
+impl Passed {
+    /// A piece of it.
+    pub(super) fn note(&mut self, bytes: &Bytes) {
+        self.length += len_to_u64(bytes.len());
+        let last = bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or_default();
+        self.tail.extend_from_slice(last);
+        let surplus = self.tail.len().saturating_sub(TAIL);
+        drop(self.tail.split_to(surplus));
+    }
+
+    /// Tells the call what it has used, as far as the answer says.
+    pub(super) fn measure(&self, call: &mut Guard) {
+        call.measured(relayed_tokens(self.length), usage_in_tail(&self.tail));
+    }
+}
+
 /// Relays a plain answer.
 pub(super) struct PlainRelay {
     exchange: Exchange,
     held: VecDeque<Bytes>,
     body: Option<LeasedBody>,
     length: Option<u64>,
-    sent: u64,
-    tail: BytesMut,
+    passed: Passed,
     expired: bool,
 }
 
@@ -38,12 +61,13 @@ impl PlainRelay {
     pub(super) fn new(exchange: Exchange, held: VecDeque<Bytes>, body: LeasedBody) -> Self {
         let so_far: usize = held.iter().map(Bytes::len).sum();
         let length = body.size_hint().exact().map(|rest| rest + len_to_u64(so_far));
-        Self { exchange, held, body: Some(body), length, sent: 0, tail: BytesMut::new(), expired: false }
+        Self { exchange, held, body: Some(body), length, passed: Passed::default(), expired: false }
     }
 
     /// What is still to come, where the upstream has said so.
     pub(super) fn size_hint(&self) -> SizeHint {
-        self.length.map_or_else(SizeHint::default, |length| SizeHint::with_exact(length.saturating_sub(self.sent)))
+        self.length
+            .map_or_else(SizeHint::default, |length| SizeHint::with_exact(length.saturating_sub(self.passed.length)))
     }
 
     /// The next piece.
@@ -76,18 +100,13 @@ impl PlainRelay {
     }
 
     fn passing(&mut self, bytes: Bytes) -> Bytes {
-        self.sent += len_to_u64(bytes.len());
-        let last = bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or_default();
-        self.tail.extend_from_slice(last);
-        let surplus = self.tail.len().saturating_sub(TAIL);
-        drop(self.tail.split_to(surplus));
+        self.passed.note(&bytes);
         bytes
     }
 
     fn settle(&mut self, end: End) {
-        let (usage, output) = (usage_in_tail(&self.tail), relayed_tokens(self.sent));
         if let Some(call) = self.exchange.call() {
-            call.measured(output, usage);
+            self.passed.measure(call);
         }
         self.exchange.settle(end);
     }

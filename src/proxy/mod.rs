@@ -17,6 +17,7 @@ mod hedge;
 mod large;
 pub mod listener;
 mod listing;
+mod mirror;
 mod outgoing;
 mod overrides;
 mod patience;

@@ -22,7 +22,7 @@ use crate::runtime;
 
 /// After the answer is whole, how long to wait for the upstream to end the message, so that its connection can be
 /// used again.
-const LINGER: Duration = Duration::from_millis(500);
+pub(super) const LINGER: Duration = Duration::from_millis(500);
 
 /// Why a relay ends at its deadline.
 pub(super) const OUT_OF_TIME: &str = "the time for the whole request (timeouts.total) ran out";

@@ -12,7 +12,7 @@ use rand::{Rng, RngExt as _};
 use super::admission;
 use super::conversation::conversation;
 use super::exchange::Exchange;
-use super::failover::{self, Call, Side, refuse};
+use super::failover::{self, Call, Purpose, Side, refuse};
 use super::listing;
 use super::overrides;
 use super::patience::Running;
@@ -120,6 +120,7 @@ fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes)
         overrides,
         side,
         told: Mutex::default(),
+        purpose: Purpose::Answer,
     })
 }
 
@@ -140,11 +141,13 @@ fn resolve(exchange: &Exchange, head: &Head<'_>, wanted: Option<&str>) -> Result
 /// On which side of its route's canary a request is: the whole of a conversation on one, others by lot.
 fn side(exchange: &Exchange, route: RouteIx, conversation: Option<&Conversation>) -> Side {
     let Some(canary) = &exchange.snapshot.model.routes[route].canary else { return Side::Usual };
-    let lot = match conversation {
-        Some(conversation) => count_to_f64(conversation.own >> 11) / count_to_f64(1 << 53),
-        None => exchange.worker.rng.lock().random::<f64>(),
-    };
+    let lot = conversation.map_or_else(|| exchange.worker.rng.lock().random::<f64>(), |one| lot(one.own));
     if lot < canary.share.0 { Side::Canary } else { Side::Usual }
+}
+
+/// A hash as a number between 0 and 1.
+pub(super) fn lot(hash: u64) -> f64 {
+    count_to_f64(hash >> 11) / count_to_f64(1 << 53)
 }
 
 fn engine_request(kind: Kind, head: &Head<'_>, params: &Adjustments) -> engine::Request {

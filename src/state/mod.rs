@@ -5,8 +5,10 @@
 
 mod affinity;
 mod allowances;
+mod candidates;
 mod cells;
 mod market;
+mod mirror;
 mod quotas;
 mod registry;
 mod snapshot;
@@ -18,6 +20,7 @@ pub use affinity::{AffinityMap, Conversation, Warmth};
 pub use allowances::{AllowanceCell, Covered, Grant};
 pub use cells::{EndpointCell, KeyCell, ModelCell, Override, RouteCell, ServerCell};
 pub use market::{Inlet, Market};
+pub use mirror::{Berth, Comparison, Half, MirrorCell, MirrorSeat, Sums, Tally};
 pub use quotas::{QuotaCell, Quotas, Tickets};
 pub use registry::Registry;
 pub use snapshot::{BuildError, Cells, Seat, Snapshot};

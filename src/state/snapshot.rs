@@ -11,18 +11,19 @@ use parking_lot::{Mutex, RwLock};
 
 use super::affinity::{AffinityMap, Warmth};
 use super::allowances::AllowanceCell;
-use super::cells::{EndpointCell, KeyCell, ModelCell, Override, RouteCell, ServerCell};
+use super::cells::{EndpointCell, KeyCell, ModelCell, RouteCell, ServerCell};
 use super::market::Inlet;
+use super::mirror::{MirrorCell, MirrorSeat};
 use super::quotas::{QuotaCell, Quotas};
 use super::registry::Registry;
 use super::target::{Target, TargetError};
 use super::tenants::Tenants;
 use super::wallets::WalletCell;
-use crate::engine::{Candidate, LengthClass, Limits, Price, Request, View};
+use crate::engine::Limits;
 use crate::ids::{AllowanceIx, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx};
 use crate::observe::labels::NONE;
 use crate::observe::{EndpointMetrics, Metrics, RequestMetrics};
-use crate::policy::model::{Cache, Endpoint, Key, Model, Upstream};
+use crate::policy::model::{Cache, Endpoint, Key, Model, Route, Upstream};
 use crate::runtime;
 use crate::units::{Timestamp, Tokens};
 
@@ -37,6 +38,8 @@ pub struct Snapshot {
     pub seats: IdVec<EndpointIx, Arc<Seat>>,
     /// What belongs to each route.
     pub routes: IdVec<RouteIx, Arc<RouteCell>>,
+    /// What belongs to the shadow of each route, if it has one.
+    pub mirrors: IdVec<RouteIx, Option<Arc<MirrorSeat>>>,
     /// Who may come in.
     pub tenants: Tenants,
     /// Keeps what is known of the keys.
@@ -121,6 +124,8 @@ pub struct Cells {
     wallets: Registry<WalletCell>,
     conversations: Arc<AffinityMap>,
     routes: Registry<RouteCell>,
+    /// Shadows by route, upstream and model.
+    mirrors: Registry<MirrorCell>,
     /// Models by upstream and name, for as long as an endpoint has them.
     models: Registry<ModelCell>,
 }
@@ -134,6 +139,11 @@ impl Cells {
         for name in self.models.expire(now) {
             if let Some((upstream, model)) = name.split_once('\n') {
                 metrics.forget_model(upstream, model);
+            }
+        }
+        for name in self.mirrors.expire(now) {
+            if let [route, upstream, model] = *name.split('\n').collect::<Vec<_>>() {
+                metrics.forget_shadow(route, upstream, model);
             }
         }
         self.keys.expire(now);
@@ -184,6 +194,7 @@ impl Snapshot {
             cell.with(|state| state.adjust(&route.retry));
             cell
         });
+        let mirrors = model.routes.map(|route| mirror(&mut cells.mirrors, &model, route, metrics, now));
         let wall = runtime::wall_clock();
         let allowances = model.allowances.map(|one| AllowanceSeat {
             cell: cells.allowances.resolve(&one.id, now, || AllowanceCell::new(one.unit, one.size, one.used)),
@@ -198,6 +209,7 @@ impl Snapshot {
             generation,
             seats,
             routes,
+            mirrors,
             tenants,
             allowances,
             conversations,
@@ -215,73 +227,6 @@ impl Snapshot {
         let covered = |snapshot: &Self| snapshot.model.endpoints.values().map(|one| one.allowance).collect::<Vec<_>>();
         if (ids(self), covered(self)) == (ids(before), covered(before)) {
             self.inlet = Arc::clone(&before.inlet);
-        }
-    }
-
-    /// The endpoints of `route` that were not tried yet, with their health and quota as of now.
-    pub fn candidates(
-        &self,
-        route: RouteIx,
-        request: &Request,
-        warmth: &Warmth,
-        tried: &[EndpointIx],
-        now: Timestamp,
-    ) -> Vec<Candidate<'_>> {
-        let tiers = &self.model.routes[route].tiers;
-        let mut candidates = Vec::with_capacity(tiers.iter().map(Vec::len).sum());
-        for (tier, entries) in tiers.iter().enumerate() {
-            for entry in entries {
-                let seat = &self.seats[entry.endpoint];
-                if tried.contains(&entry.endpoint) || seat.cell.wish() != Override::Enabled {
-                    continue;
-                }
-                let endpoint = &self.model.endpoints[entry.endpoint];
-                let (health, toll) = seat.cell.read(now);
-                let prompt = seat.model.estimate(&request.content);
-                candidates.push(Candidate {
-                    endpoint: entry.endpoint,
-                    tier,
-                    prompt,
-                    price: endpoint.price.as_deref(),
-                    handicap: entry.handicap,
-                    context: endpoint.context,
-                    max_output: endpoint.max_output,
-                    capabilities: endpoint.capabilities,
-                    health,
-                    quota: seat.quotas.read(prompt.tokens(), now),
-                    toll,
-                    free: endpoint.allowance.map(|allowance| self.allowances[allowance].cell.read()),
-                    broke_until: seat.empty_until(now),
-                    warm: seat.warm(warmth, endpoint.cache, prompt.tokens(), now),
-                    cache_hit: if endpoint.cache.is_some() { seat.cell.cache_hit() } else { 0.0 },
-                });
-            }
-        }
-        candidates
-    }
-
-    /// When it is worth looking again, if nothing can be asked of an endpoint for want of money.
-    pub fn broke_until(&self, endpoint: EndpointIx, now: Timestamp) -> Option<Timestamp> {
-        let Endpoint { price, allowance, .. } = &self.model.endpoints[endpoint];
-        let costs_nothing = price.as_deref().is_some_and(|price| *price == Price::default());
-        let is_given = allowance.is_some_and(|allowance| self.allowances[allowance].cell.ratio() > 0.0);
-        self.seats[endpoint].empty_until(now).filter(|_| !costs_nothing && !is_given)
-    }
-
-    /// What the engine decides on.
-    pub fn view<'a>(
-        &'a self,
-        route: RouteIx,
-        request: &Request,
-        candidates: &'a [Candidate<'a>],
-        now: Timestamp,
-    ) -> View<'a> {
-        let policy = &self.model.routes[route];
-        View {
-            objective: &policy.objective,
-            route: self.routes[route].read(LengthClass::of(request), now),
-            candidates,
-            answer_timeout: policy.timeouts.answer(request.mode),
         }
     }
 
@@ -317,6 +262,21 @@ fn targets(
         Target::new(upstream, key, server).map(Arc::new)
     };
     model.keys.values().map(target).collect()
+}
+
+/// What belongs to the shadow of a route.
+fn mirror(
+    cells: &mut Registry<MirrorCell>,
+    model: &Model,
+    route: &Route,
+    metrics: &Metrics,
+    now: Timestamp,
+) -> Option<Arc<MirrorSeat>> {
+    let endpoint = &model.endpoints[*route.shadow.as_ref()?.endpoints.first()?];
+    let upstream = &model.upstreams[endpoint.upstream].name;
+    let name = format!("{}\n{upstream}\n{}", route.name, endpoint.model);
+    let cell = cells.resolve(&name, now, MirrorCell::default);
+    Some(Arc::new(MirrorSeat { cell, metrics: metrics.shadow(&route.name, upstream, &endpoint.model) }))
 }
 
 /// The quotas of an endpoint: its account's, and its account's for its model.

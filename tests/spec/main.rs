@@ -25,6 +25,7 @@ mod reload;
 mod rig;
 mod routing;
 mod secure;
+mod shadow;
 mod tokens;
 mod wallets;
 mod wishes;

@@ -116,6 +116,7 @@ fn imply(base: &Base, tables: &Tables, routes: &mut IdVec<RouteIx, Route>, names
         let route = routes.push(Route {
             asks_others_if_filtered: false,
             canary: None,
+            shadow: None,
             equivalent: Equivalence::default(),
             params: Adjustments::default(),
             name: Arc::clone(&name),

@@ -4,18 +4,21 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::engine::{Failure, Handicap, Objective, RetryPolicy};
-use crate::ids::{IdVec, RouteIx};
+use crate::ids::{EndpointIx, IdVec, RouteIx};
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{Canary, Candidate, Route, Timeouts, UNLISTED};
+use crate::policy::model::{Canary, Candidate, Route, Shadow, Timeouts, UNLISTED};
 use crate::policy::raw::policy::{Objective as RawObjective, Policy, Retry as RawRetry, Timeouts as RawTimeouts};
-use crate::policy::raw::routes::{Canary as RawCanary, Entry, Handicap as RawHandicap, Route as RawRoute};
+use crate::policy::raw::routes::{
+    Canary as RawCanary, Entry, Handicap as RawHandicap, Route as RawRoute, Shadow as RawShadow,
+};
+use crate::policy::source::At;
 use crate::units::{Dollars, Share};
 
 use super::Context;
 use super::cluster::{Cluster, Resolver};
 use super::endpoints::Tables;
 use super::exchange::Exchange;
-use super::rules::Rules;
+use super::rules::{Rules, Verdict};
 
 /// What holds for every route, and for every model named directly.
 pub(super) struct Base {
@@ -117,6 +120,10 @@ fn route(
         hedge: raw.hedge,
         params: raw.params.clone(),
         canary,
+        shadow: raw
+            .shadow
+            .as_ref()
+            .and_then(|shadow| self::shadow(shadow, &rules, resolver, tables, (exchange, context))),
         equivalent: raw.equivalent,
         asks_others_if_filtered: raw.failover_on.contains(&Failure::ContentFiltered),
         models: raw.models.iter().map(|name| name.value.clone()).collect(),
@@ -135,6 +142,35 @@ fn canary(
         cluster.lead(Candidate { endpoint: *endpoint, handicap: Handicap::None }, rules, tables);
     }
     (!endpoints.is_empty()).then_some(Canary { endpoints, share: raw.share })
+}
+
+/// What may not answer may not be sent the prompt either; and what has no price cannot be kept within a bound.
+fn shadow(
+    raw: &RawShadow,
+    rules: &Rules,
+    resolver: &Resolver<'_>,
+    tables: &Tables,
+    (exchange, context): (&Exchange, &Context<'_>),
+) -> Option<Shadow> {
+    let max_cost = exchange.amount(&raw.max_cost, context)?;
+    let refusal = |endpoint: &EndpointIx| {
+        let endpoint = &tables.endpoints[*endpoint];
+        match rules.judge(endpoint, &tables.upstreams[endpoint.upstream]) {
+            Verdict::Excluded(reason) => Some(reason),
+            Verdict::Allowed | Verdict::LastResort if endpoint.price.is_none() => {
+                Some("its price is unknown, so that its cost cannot be kept within max_cost".to_owned())
+            }
+            Verdict::Allowed | Verdict::LastResort => None,
+        }
+    };
+    let (refused, endpoints): (Vec<_>, Vec<_>) =
+        resolver.endpoints(&raw.entry).into_iter().partition(|endpoint| refusal(endpoint).is_some());
+    if let Some(reason) = refused.first().and_then(refusal) {
+        let At { value: name, place } = &raw.entry.endpoint;
+        let message = format!("`{name}` is sent nothing as a shadow");
+        context.report.push(Diagnostic::warning(place, message).hint(reason));
+    }
+    (!endpoints.is_empty()).then_some(Shadow { endpoints, share: raw.share, max_cost })
 }
 
 fn named_twice(entry: &Entry) -> Diagnostic {

@@ -5,7 +5,7 @@ use crate::engine::{Failure, HedgeAfter, HedgePolicy};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::Fields;
 use crate::policy::model::{Affinity, Equivalence};
-use crate::policy::money::{Money, money};
+use crate::policy::money::{Money, money, money_a_day};
 use crate::policy::quantity::{QuantityError, duration, percentage};
 use crate::policy::read::{Node, texts, word};
 use crate::policy::source::At;
@@ -29,6 +29,7 @@ pub(crate) struct Route {
     pub(crate) hedge: Option<HedgePolicy>,
     pub(crate) params: Adjustments,
     pub(crate) canary: Option<Canary>,
+    pub(crate) shadow: Option<Shadow>,
     pub(crate) equivalent: Equivalence,
     /// What is tried elsewhere besides the usual.
     pub(crate) failover_on: Vec<Failure>,
@@ -58,10 +59,19 @@ pub(crate) struct Canary {
     pub(crate) share: Share,
 }
 
+/// Who is sent a share of the conversations as well, for comparison.
+#[derive(Debug)]
+pub(crate) struct Shadow {
+    pub(crate) entry: Entry,
+    pub(crate) share: Share,
+    /// What all of it may cost a day.
+    pub(crate) max_cost: At<Money>,
+}
+
 /// Reads a route.
 pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
     node.fields(|fields: &Fields<'_>| {
-        fields.later(&["match", "shadow", "over_budget", "hold"]);
+        fields.later(&["match", "over_budget", "hold"]);
         let name = fields.need("name", word);
         let models = fields.get("models", texts).unwrap_or_default();
         let cluster = fields.need("cluster", cluster);
@@ -74,6 +84,7 @@ pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
             hedge: fields.get("hedge", hedge),
             params: fields.get("params", params).unwrap_or_default(),
             canary: fields.get("canary", canary),
+            shadow: fields.get("shadow", shadow),
             equivalent: fields.get("equivalent", equivalent).unwrap_or_default(),
             failover_on: fields.get("failover_on", failover_on).unwrap_or_default(),
             name: name?,
@@ -114,6 +125,27 @@ fn canary(node: &Node<'_>) -> Option<Canary> {
         let share = fields.need("share", |node| node.quantity(percentage));
         Some(Canary { entry: Entry { endpoint: endpoint?, handicap: None }, share: share?.value })
     })?
+}
+
+/// Its cost has to be bounded: nobody sees its answers, so nobody would notice.
+fn shadow(node: &Node<'_>) -> Option<Shadow> {
+    node.fields(|fields: &Fields<'_>| {
+        let endpoint = fields.need("endpoint", one_model);
+        let share = fields.need("share", |node| node.quantity(percentage));
+        let max_cost = fields.need("max_cost", |node| node.quantity(money_a_day));
+        Some(Shadow { entry: Entry { endpoint: endpoint?, handicap: None }, share: share?.value, max_cost: max_cost? })
+    })?
+}
+
+/// Two models in one comparison would be two comparisons.
+fn one_model(node: &Node<'_>) -> Option<String> {
+    let text = endpoint(node)?;
+    if text.starts_with('@') {
+        let hint = "write `upstream/model`; another route can have another shadow".to_owned();
+        node.error("a shadow is one model, to be compared with what answers", Some(hint));
+        return None;
+    }
+    Some(text)
 }
 
 fn equivalent(node: &Node<'_>) -> Option<Equivalence> {

@@ -33,7 +33,6 @@ fn every_field_that_is_not_acted_on_is_refused_at_its_place_and_no_other() {
             "routes[0].hold",
             "routes[0].match",
             "routes[0].over_budget",
-            "routes[0].shadow",
             "server.tls",
             "state.path",
             "state.shared",

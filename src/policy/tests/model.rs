@@ -183,3 +183,31 @@ fn a_canary_has_one_place() {
     assert_eq!(with("[[\"openai/gpt-4o\"], [\"@gpt-4o\"]]"), [[gpt], [glm]], "where the file puts it");
     assert_eq!(with("[\"openai/gpt-4o\"]"), [[gpt, glm]], "or in the first tier");
 }
+
+#[test]
+fn a_shadow_is_one_model_that_the_rules_allow_and_that_has_a_bound() {
+    let config = "[upstreams.zhipu]\nprovider = \"zhipu\"\nkeys = [\"env:KEY\", \"env:OTHER\"]\n[upstreams.openai]\nprovider = \"openai\"\nkeys = [\"env:KEY\"]\n";
+    let policy = |shadow: &str, rest: &str| {
+        let route = "[[routes]]\nname = \"r\"\nmodels = [\"gpt-4o\"]\ncluster = [\"openai/gpt-4o\"]\n";
+        World::new(config, &format!("{route}shadow = {{ {shadow} }}\n{rest}"))
+    };
+    let whole = "endpoint = \"zhipu/glm-5.3\", share = \"2%\", max_cost = \"5 CNY/day\"";
+    let model = policy(whole, "").model();
+    let shadow = model.routes.values().next().unwrap().shadow.clone().unwrap();
+    assert_eq!((shadow.endpoints.len(), shadow.share, shadow.max_cost), (2, Share(0.02), PicoUsd(697_500_000_000)));
+
+    let abroad = policy(whole, "require = { regions = [\"us\"] }\n");
+    assert!(abroad.complaints().contains("`zhipu/glm-5.3` is sent nothing as a shadow"), "{}", abroad.complaints());
+    for (said, expected) in [
+        ("endpoint = \"zhipu/glm-5.3\", share = \"2%\"", "max_cost"),
+        ("endpoint = \"@gpt-4o\", share = \"2%\", max_cost = \"5 USD/day\"", "a shadow is one model"),
+        (
+            "endpoint = \"zhipu/glm-5.3\", share = \"2%\", max_cost = \"5 USD\"",
+            "an amount a day, such as \"5 USD/day\"",
+        ),
+        ("endpoint = \"zhipu/glm-9\", share = \"2%\", max_cost = \"5 USD/day\"", "has no model `glm-9`"),
+    ] {
+        let complaints = policy(said, "").complaints();
+        assert!(complaints.contains(expected), "{said}: {complaints}");
+    }
+}
