@@ -71,7 +71,7 @@ struct Listed {
     handicap: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Left {
     endpoint: String,
     reason: String,
@@ -106,7 +106,7 @@ impl Resolved {
         }
         if !self.never_chosen.is_empty() {
             line(&mut text, "\nnever chosen");
-            left(&self.never_chosen, &mut text);
+            left(&gathered(&self.never_chosen), &mut text);
         }
         text
     }
@@ -216,11 +216,31 @@ impl Left {
     }
 }
 
+/// Many of one upstream with one reason are one line: a catalogue is long.
+fn gathered(all: &[Left]) -> Vec<Left> {
+    let alike =
+        |one: &Left, other: &Left| upstream(&one.endpoint) == upstream(&other.endpoint) && one.reason == other.reason;
+    let gather = |group: &[Left]| match group {
+        [first, _, _, ..] => {
+            let endpoint = format!("{} ({} endpoints)", upstream(&first.endpoint), group.len());
+            vec![Left { endpoint, reason: first.reason.clone() }]
+        }
+        few => few.to_vec(),
+    };
+    all.chunk_by(alike).flat_map(gather).collect()
+}
+
+fn upstream(endpoint: &str) -> &str {
+    endpoint.split_once('/').map_or(endpoint, |(upstream, _)| upstream)
+}
+
 /// Endpoints in no tier of any route.
 fn never_chosen(model: &Model) -> Vec<Left> {
     let active = |endpoint| {
         let mut candidates = model.routes.values().flat_map(|route| route.tiers.iter().flatten());
+        let mut shadows = model.routes.values().filter_map(|route| route.shadow.as_ref());
         candidates.any(|candidate| candidate.endpoint == endpoint)
+            || shadows.any(|shadow| shadow.endpoints.contains(&endpoint))
     };
     let reason = |endpoint| {
         let mut excluded = model.routes.values().flat_map(|route| &route.excluded);

@@ -31,7 +31,7 @@ use super::stream::UsageChunk;
 use super::watchdog::Watched;
 use super::worker::{Held, Worker};
 use crate::dialect::{Adjusted, Adjustments, InjectUsage, Kind, SplicePoints, adjust, events_of, splice};
-use crate::engine::{Capabilities, Cause, Entry, Mode, Objective, Plan, Request, decide};
+use crate::engine::{Admission, Capabilities, Cause, Entry, Mode, Objective, Plan, Request, decide};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::observe::Outcome;
 use crate::policy::model::Endpoint;
@@ -324,8 +324,9 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
     if plan.entries.is_empty() {
         plan = decide_among(failures.tried(), true);
     }
-    // A canary that cannot answer is no reason not to.
-    if plan.entries.is_empty() && snapshot.model.routes[call.route].canary.is_some() {
+    // A canary that cannot answer is no reason not to, nor are the others if only the canary can.
+    let is_sound = plan.entries.iter().any(|entry| entry.admission != Admission::LastResort);
+    if !is_sound && snapshot.model.routes[call.route].canary.is_some() {
         plan = decide_among(failures.tried(), false);
     }
     for (endpoint, score) in &plan.scores {

@@ -131,3 +131,17 @@ async fn while_openai_answers_the_others_get_the_share_of_the_canary() {
     }
     assert!((175..200).contains(&by_openai), "{by_openai} of 200");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_all_but_the_canary_is_tried_a_few_times_only() {
+    let (rig, providers) = moving();
+    providers[0].set_fault(Some(Fault::Outage));
+    for number in 0..200 {
+        let mut body = talk(number, None);
+        body["model"] = "gpt-4o".into();
+        assert_eq!(rig.post("/v1/chat/completions", &body).await.status, 200);
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let tries = rig.metric("faregate_failovers_total{from=\"openai/gpt-4o#literal\",reason=\"reset\"}");
+    assert!((1.0..=20.0).contains(&tries), "{tries} in 20 s");
+}

@@ -16,6 +16,7 @@ mod authority;
 mod bad_input;
 mod canary;
 mod errors;
+mod examples;
 mod failover;
 mod hedging;
 mod passthrough;
