@@ -65,6 +65,8 @@ pub struct Head<'a> {
     pub content: Content,
     /// How much the answer shall be thought about.
     pub thinking: Thinking,
+    /// Whether it speaks of something that only one account has: a file that was uploaded, a sound that was made.
+    pub is_pinned: bool,
     model_span: Range<usize>,
     usage_point: UsagePoint,
 }
@@ -158,6 +160,7 @@ pub fn read_head(kind: Kind, body: &[u8]) -> Result<Head<'_>, BodyError> {
         user: fields.user.map(|raw| text_of("user", raw)).transpose()?,
         content: content_of(kind, prompt, &fields, needs),
         thinking: thinking(&fields),
+        is_pinned: kind == Kind::Chat && names_what_an_account_has(prompt.as_bytes()),
         model_span: span(text, raw_model),
         usage_point: UsagePoint::new(open + 1, fields.stream_options.map(|raw| (span(text, raw), raw.get()))),
         model,
@@ -219,6 +222,21 @@ fn prompt<'a>(kind: Kind, fields: &Fields<'a>) -> Result<&'a str, BodyError> {
     }
     let expected = if kind == Kind::Chat { "an array of messages" } else { "a string or an array" };
     Err(wrong(field, expected, raw))
+}
+
+/// Whether messages name a file by its id, or an earlier answer's sound. In what people write quotes are escaped: these
+/// bytes are keys.
+fn names_what_an_account_has(messages: &[u8]) -> bool {
+    let is_followed = |at: usize, tokens: &[&[u8]]| {
+        let rest =
+            tokens.iter().try_fold(messages.get(at..)?, |rest, token| rest.trim_ascii_start().strip_prefix(*token));
+        rest.map(|_| ())
+    };
+    let file = b"\"file_id\"";
+    let sound = b"\"audio\"";
+    memmem::find_iter(messages, file).any(|at| is_followed(at + file.len(), &[b":"]).is_some())
+        || memmem::find_iter(messages, sound)
+            .any(|at| is_followed(at + sound.len(), &[b":", b"{", b"\"id\""]).is_some())
 }
 
 fn needs(fields: &Fields<'_>, prompt: &str) -> Capabilities {

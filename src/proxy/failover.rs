@@ -6,14 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Response, response};
+use http::{HeaderValue, Response, response};
 use memchr::memmem;
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::attempt::{Letter, Limits, Objection, Trouble, Verdict, attempt};
+use super::call::{Call, wished};
 use super::ending::End;
 use super::exchange::Exchange;
 use super::failures::{Failures, may_be_taken_elsewhere};
@@ -23,105 +22,23 @@ use super::hedge::race;
 use super::large::PlainRelay;
 use super::mirror;
 use super::outgoing::Payload;
-use super::overrides::{Explain, Overrides};
+use super::overrides::Explain;
 use super::plain::Plain;
 use super::relay::{ReplyBody, StreamRelay};
 use super::reply::{Refusal, X_SHOULD_RETRY};
 use super::stream::UsageChunk;
 use super::watchdog::Watched;
 use super::worker::{Held, Worker};
-use crate::dialect::{Adjusted, Adjustments, InjectUsage, Kind, SplicePoints, adjust, events_of, splice};
-use crate::engine::{Admission, Capabilities, Cause, Entry, Mode, Objective, Plan, Request, decide};
-use crate::ids::{EndpointIx, RouteIx};
+use crate::dialect::{Adjusted, Adjustments, InjectUsage, Kind, adjust, events_of, splice};
+use crate::engine::{Admission, Cause, Entry, Mode, Plan, decide};
+use crate::ids::EndpointIx;
 use crate::observe::Outcome;
 use crate::policy::model::Endpoint;
 use crate::runtime;
-use crate::state::{Conversation, Snapshot, Warmth};
+use crate::state::Snapshot;
 
 /// When to ask again if only a person can change the answer.
 const NOT_SOON: Duration = Duration::from_mins(1);
-
-/// A request that was read and admitted.
-pub(super) struct Call {
-    /// Which API is called.
-    pub kind: Kind,
-    /// The client's headers.
-    pub headers: HeaderMap,
-    /// The client's body.
-    pub body: Bytes,
-    /// Where the body is changed.
-    pub splice: SplicePoints,
-    /// Whether the stream's usage has to be asked for.
-    pub inject_usage: InjectUsage,
-    /// How many answers are asked for.
-    pub choices: u64,
-    /// What the engine needs to know.
-    pub request: Request,
-    /// What serves it.
-    pub route: RouteIx,
-    /// By what its conversation is known, if it is one.
-    pub conversation: Option<Conversation>,
-    /// Where that was served last.
-    pub warmth: Warmth,
-    /// What the client wishes beyond its body.
-    pub overrides: Overrides,
-    /// Whether it goes to the canary, on a route that has one.
-    pub side: Side,
-    /// What was changed of it for whom.
-    pub told: Mutex<Vec<(EndpointIx, String)>>,
-    /// Whether somebody waits for the answer.
-    pub purpose: Purpose,
-}
-
-/// What a call is made for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// To answer a client.
-    #[default]
-    Answer,
-    /// To be compared with such an answer.
-    Comparison,
-}
-
-/// On which side of a canary a request is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Side {
-    /// There is none, or it goes to the others.
-    #[default]
-    Usual,
-    /// It goes to the canary.
-    Canary,
-}
-
-impl Call {
-    /// Whether `endpoint` may answer it: the client's wishes let it, and its vectors can be compared with the route's.
-    pub(super) fn may_go_to(&self, snapshot: &Snapshot, endpoint: EndpointIx) -> bool {
-        let comparable = || match snapshot.model.routes[self.route].embeds_with(&snapshot.model) {
-            Some(model) => snapshot.model.endpoints[endpoint].model == model,
-            None => true,
-        };
-        is_permitted(snapshot, &self.overrides, endpoint) && (self.request.mode != Mode::Embedding || comparable())
-    }
-
-    /// Whether `endpoint` is on its side of the route's canary.
-    pub(super) fn is_beside(&self, snapshot: &Snapshot, endpoint: EndpointIx) -> bool {
-        let canary = snapshot.model.routes[self.route].canary.as_ref();
-        canary.is_none_or(|canary| canary.endpoints.contains(&endpoint) == (self.side == Side::Canary))
-    }
-
-    /// Whether its stream has to be made of a whole answer at `endpoint`.
-    pub(super) fn is_faked(&self, snapshot: &Snapshot, endpoint: EndpointIx) -> bool {
-        let tools = self.request.needs.covers(Capabilities::TOOLS);
-        let is_stream = self.kind == Kind::Chat && self.request.mode == Mode::Stream;
-        is_stream && snapshot.model.endpoints[endpoint].adjustments.fakes_stream(tools)
-    }
-
-    /// What was changed of it for `endpoint`, if anything.
-    fn told(&self, endpoint: EndpointIx) -> Option<String> {
-        let told = self.told.lock();
-        told.iter().rev().find(|(one, _)| *one == endpoint).map(|(_, text)| text.clone())
-    }
-}
 
 /// Answers `call`.
 pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBody> {
@@ -333,19 +250,6 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
         snapshot.seats[*endpoint].cell.scored(*score);
     }
     plan
-}
-
-/// Whether the client's wishes let an endpoint answer.
-pub(super) fn is_permitted(snapshot: &Snapshot, wishes: &Overrides, endpoint: EndpointIx) -> bool {
-    let endpoint = &snapshot.model.endpoints[endpoint];
-    wishes.permits(&snapshot.model.upstreams[endpoint.upstream].name, endpoint.id.as_str())
-}
-
-/// What a good answer is worth to this client.
-pub(super) fn wished(snapshot: &Snapshot, call: &Call) -> Objective {
-    let usual = snapshot.model.routes[call.route].objective;
-    let Overrides { value_of_second, max_cost, .. } = call.overrides;
-    Objective { value_of_second: value_of_second.unwrap_or(usual.value_of_second), max_cost, ..usual }
 }
 
 fn letter<'a>(snapshot: &Snapshot, call: &'a Call, endpoint: EndpointIx, inject: InjectUsage) -> Letter<'a> {

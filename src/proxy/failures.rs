@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::attempt::{Objection, Trouble};
+use super::call::Call;
 use super::ending::End;
 use super::exchange::Exchange;
-use super::failover::Call;
 use super::reply::Refusal;
 use crate::engine::{Entry, Failure, Verdict};
 use crate::ids::EndpointIx;

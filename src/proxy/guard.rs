@@ -10,8 +10,8 @@ use std::time::Duration;
 use http::HeaderMap;
 use parking_lot::Mutex;
 
+use super::call::{Call, Purpose};
 use super::ending::{Basis, End, Settlement};
-use super::failover::{Call, Purpose};
 use super::quota::told;
 use crate::engine::{
     Content, Entry, Event, Failure, Fault, LengthClass, Load, Mode, Price, Request, Scope, Thinking, Usage,

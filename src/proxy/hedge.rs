@@ -10,9 +10,10 @@ use std::time::Duration;
 use tokio::time::sleep_until;
 
 use super::attempt::{Limits, Trouble, Verdict};
+use super::call::{Call, wished};
 use super::ending::End;
 use super::exchange::Exchange;
-use super::failover::{Call, ask, wished};
+use super::failover::ask;
 use super::failures::Failures;
 use super::guard::{Guard, Leash};
 use super::worker::{Held, Worker};

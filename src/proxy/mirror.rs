@@ -12,9 +12,10 @@ use rand::RngExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::attempt::{Limits, Trouble, Verdict};
+use super::call::{Call, Purpose, Side, is_permitted};
 use super::ending::End;
 use super::exchange::Exchange;
-use super::failover::{Call, Purpose, Side, ask, is_permitted};
+use super::failover::ask;
 use super::guard::Guard;
 use super::large::Passed;
 use super::overrides::Overrides;
@@ -41,6 +42,9 @@ pub(super) fn launch(exchange: &mut Exchange, call: &Call, answers: EndpointIx) 
     let (Some(shadow), Some(seat)) = (&snapshot.model.routes[call.route].shadow, &snapshot.mirrors[call.route]) else {
         return;
     };
+    if call.is_pinned {
+        return;
+    }
     let drawn = match &call.conversation {
         Some(conversation) => lot(conversation.own ^ APART),
         None => exchange.worker.rng.lock().random::<f64>(),
@@ -79,6 +83,7 @@ fn mirrored(snapshot: &Snapshot, call: &Call) -> Call {
         warmth,
         overrides: Overrides { only: only.clone(), avoid: avoid.clone(), ..Overrides::default() },
         side: Side::Usual,
+        is_pinned: false,
         told: Mutex::default(),
         purpose: Purpose::Comparison,
     }

@@ -5,6 +5,7 @@
 
 mod admission;
 mod attempt;
+mod call;
 mod conversation;
 pub mod dial;
 mod ending;

@@ -61,6 +61,11 @@ pub(super) enum Refusal {
         /// What is missing.
         reason: String,
     },
+    /// It speaks of what one account has, and the route has several.
+    Pinned {
+        /// Whose.
+        accounts: String,
+    },
     /// The prompt fits no endpoint's context window.
     ContextExceeded {
         /// Estimated prompt and answer.
@@ -123,6 +128,7 @@ impl Refusal {
             Self::UnsupportedEndpoint { .. } => shape(StatusCode::NOT_FOUND, REQUEST, "unsupported_endpoint"),
             Self::WrongMethod { .. } => shape(StatusCode::METHOD_NOT_ALLOWED, REQUEST, "method_not_allowed"),
             Self::Incapable { .. } => shape(StatusCode::BAD_REQUEST, REQUEST, "no_capable_endpoint"),
+            Self::Pinned { .. } => shape(StatusCode::BAD_REQUEST, REQUEST, "pinned_unavailable"),
             Self::ContextExceeded { .. } => shape(StatusCode::BAD_REQUEST, REQUEST, "context_length_exceeded"),
             Self::NoEndpoint { .. } => shape(StatusCode::SERVICE_UNAVAILABLE, "api_error", "no_endpoint_available"),
             Self::RateLimited { .. } => shape(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limited"),
@@ -141,6 +147,7 @@ impl Refusal {
             | Self::UnsupportedEndpoint { .. }
             | Self::WrongMethod { .. }
             | Self::Incapable { .. }
+            | Self::Pinned { .. }
             | Self::ContextExceeded { .. } => Outcome::ClientError,
             Self::Unauthorized | Self::Forbidden { .. } => Outcome::Refused,
             Self::NoEndpoint { .. } => Outcome::NoEndpoint,
@@ -171,6 +178,10 @@ impl Refusal {
             | Self::NoEndpoint { reason, .. }
             | Self::UpstreamFailed { reason }
             | Self::UpstreamTimeout { reason } => reason.clone(),
+            Self::Pinned { accounts } => format!(
+                "the request names a file or a sound that only the account has where it was made, and may go to any of \
+                 {accounts}; ask for the model as 'upstream/model', or name the upstream in x-faregate-only"
+            ),
             Self::RateLimited { .. } => "the quota of every endpoint that may serve this is used up for now".into(),
         }
     }
@@ -185,6 +196,7 @@ impl Refusal {
             | Self::UnsupportedEndpoint { .. }
             | Self::WrongMethod { .. }
             | Self::Incapable { .. }
+            | Self::Pinned { .. }
             | Self::ContextExceeded { .. }
             | Self::NoEndpoint { .. }
             | Self::RateLimited { .. }
@@ -229,6 +241,7 @@ impl Refusal {
             | Self::Forbidden { .. }
             | Self::NoRoute { .. }
             | Self::UnsupportedEndpoint { .. }
+            | Self::Pinned { .. }
             | Self::ContextExceeded { .. } => {}
         }
     }

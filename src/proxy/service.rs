@@ -10,9 +10,10 @@ use parking_lot::Mutex;
 use rand::{Rng, RngExt as _};
 
 use super::admission;
+use super::call::{Call, Purpose, Side};
 use super::conversation::conversation;
 use super::exchange::Exchange;
-use super::failover::{self, Call, Purpose, Side, refuse};
+use super::failover::{self, refuse};
 use super::listing;
 use super::overrides;
 use super::patience::Running;
@@ -105,8 +106,8 @@ fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes)
     let warmth = conversation.as_ref().map(|known| exchange.snapshot.conversations.find(known)).unwrap_or_default();
     let side = side(exchange, route, conversation.as_ref());
     let splice = head.splice_points();
-    let choices = head.choices;
-    Ok(Call {
+    let (choices, is_pinned) = (head.choices, head.is_pinned);
+    let call = Call {
         kind,
         headers,
         body,
@@ -120,8 +121,11 @@ fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes)
         overrides,
         side,
         told: Mutex::default(),
+        is_pinned,
         purpose: Purpose::Answer,
-    })
+    };
+    call.check_pin(&exchange.snapshot)?;
+    Ok(call)
 }
 
 fn resolve(exchange: &Exchange, head: &Head<'_>, wanted: Option<&str>) -> Result<RouteIx, Refusal> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use faregate::simulated::Provider;
+use faregate::simulated::{Fault, Provider};
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::json;
@@ -169,4 +169,26 @@ async fn two_lengths_are_not_one_request() {
 
     assert!(!reply.contains("200 OK"), "{reply}");
     assert_eq!(up.stats().requests, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_one_account_has_is_not_asked_of_others() {
+    let (a, b) = (provider(serving(&["m"])), provider(serving(&["m"])));
+    let config = upstream("a", "m", "1", "1") + &upstream("b", "m", "5", "5");
+    let policy = "[[routes]]\nname = \"chat\"\nmodels = [\"fast\"]\ncluster = [\"a/m\", \"b/m\"]\n";
+    let rig = Rig::new(&config, policy, &[("a", &a), ("b", &b)]);
+    let ask = |model: &str| {
+        let file = json!([{ "type": "file", "file": { "file_id": "file-1" } }]);
+        json!({ "model": model, "messages": [{ "role": "user", "content": file }] })
+    };
+    let anyone = rig.post("/v1/chat/completions", &ask("fast")).await;
+    assert_eq!((anyone.status.as_u16(), anyone.code().as_str()), (400, "pinned_unavailable"));
+    assert!(anyone.text().contains("a@") && anyone.text().contains("x-faregate-only"), "{}", anyone.text());
+    assert_eq!(a.stats().requests + b.stats().requests, 0);
+
+    let named = rig.post("/v1/chat/completions", &ask("b/m")).await;
+    assert_eq!((named.status.as_u16(), named.header("x-faregate-upstream")), (200, "b"));
+    b.set_fault(Some(Fault::Outage));
+    assert_eq!(rig.post("/v1/chat/completions", &ask("b/m")).await.status, 502);
+    assert_eq!(a.stats().requests, 0, "never elsewhere");
 }

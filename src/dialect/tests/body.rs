@@ -207,3 +207,27 @@ fn no_second_model_is_named_by_another_spelling() {
     }
     assert_eq!(read(r#"{"model":"a","messages":[],"modal":"b","model_config":{"model":"c"}}"#).unwrap(), "a");
 }
+
+#[test]
+fn what_only_one_account_has_is_noticed_and_what_people_write_of_it_is_not() {
+    let is_pinned = |messages: &str| {
+        let body = format!("{{\"model\":\"m\",\"messages\":{messages}}}");
+        read_head(Kind::Chat, body.as_bytes()).unwrap().is_pinned
+    };
+    for pinned in [
+        r#"[{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}}]}]"#,
+        r#"[{"role":"user","content":[{"type":"file","file":{"file_id" : "file-1"}}]}]"#,
+        r#"[{"role":"assistant","audio":{"id":"audio_1"}}]"#,
+        r#"[{"role":"assistant","audio" : { "id": "audio_1"}}]"#,
+    ] {
+        assert!(is_pinned(pinned), "{pinned}");
+    }
+    for free in [
+        r#"[{"role":"user","content":"what is \"file_id\": and \"audio\":{\"id\"?"}]"#,
+        r#"[{"role":"user","content":"file_id"}]"#,
+        r#"[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,AA=="}}]}]"#,
+        r#"[{"role":"user","content":[{"type":"text","text":"file_id"}]}]"#,
+    ] {
+        assert!(!is_pinned(free), "{free}");
+    }
+}
