@@ -205,22 +205,28 @@ impl Plane {
         };
         let id = percent_encoding::percent_decode_str(id).decode_utf8_lossy();
         let snapshot = self.shared.snapshot();
-        let Some(seat) = snapshot.seats.values().find(|seat| seat.cell.id.as_str() == id) else {
-            return error(
-                StatusCode::NOT_FOUND,
-                "unknown_endpoint",
-                "no endpoint has this id; GET /v1/endpoints lists them",
-            );
-        };
-        match wish.state {
-            WishedState::Enabled => seat.cell.set_wish(Override::Enabled),
-            WishedState::Draining => seat.cell.set_wish(Override::Draining),
-            WishedState::Disabled => seat.cell.set_wish(Override::Disabled),
-            WishedState::Reset => seat.cell.reset(),
+        let meant: Vec<_> = snapshot.seats.values().filter(|seat| is_meant(seat.cell.id.as_str(), &id)).collect();
+        if meant.is_empty() {
+            let message = "no endpoint, model or upstream has this name; GET /v1/endpoints lists them";
+            return error(StatusCode::NOT_FOUND, "unknown_endpoint", message);
         }
-        tracing::info!(endpoint = %id, state = wish.state.label(), "endpoint changed by an operator");
-        json(StatusCode::OK, &serde_json::json!({ "endpoint": id }))
+        for seat in &meant {
+            match wish.state {
+                WishedState::Enabled => seat.cell.set_wish(Override::Enabled),
+                WishedState::Draining => seat.cell.set_wish(Override::Draining),
+                WishedState::Disabled => seat.cell.set_wish(Override::Disabled),
+                WishedState::Reset => seat.cell.reset(),
+            }
+            tracing::info!(endpoint = %seat.cell.id, state = wish.state.label(), "endpoint changed by an operator");
+        }
+        let ids: Vec<_> = meant.iter().map(|seat| seat.cell.id.as_str()).collect();
+        json(StatusCode::OK, &serde_json::json!({ "endpoint": id, "endpoints": ids }))
     }
+}
+
+/// Whether `name` is this endpoint, its model at its upstream, or its upstream.
+fn is_meant(endpoint: &str, name: &str) -> bool {
+    endpoint.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('#') || rest.starts_with('/'))
 }
 
 /// The body of a request; an empty one is `{}`. Else what to answer.

@@ -2,8 +2,10 @@
 //!
 //! Exit codes: 0 done, 1 failed while running, 2 bad usage or invalid configuration.
 
+mod admin_client;
 mod check;
 pub mod demo;
+mod endpoint;
 mod policy_command;
 mod prices;
 mod resolve;
@@ -42,6 +44,11 @@ enum Command {
     Prices {
         #[command(subcommand)]
         command: prices::PricesCommand,
+    },
+    /// Take endpoints of the running daemon out of use, or bring them back.
+    Endpoint {
+        #[command(subcommand)]
+        command: endpoint::EndpointCommand,
     },
     /// List and show the policies that are built in.
     Policy {
@@ -114,6 +121,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
         Command::Demo(args) => show(&args),
         Command::Check(args) => check_files(&args),
         Command::Prices { command } => prices::run(command),
+        Command::Endpoint { command } => endpoint::run(command),
         Command::Policy { command } => policy(command),
         Command::MockProvider(args) => provide(args),
     }

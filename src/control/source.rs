@@ -34,6 +34,11 @@ pub struct Source {
 pub(super) struct Texts(HashMap<PathBuf, Result<SecretString, String>>);
 
 impl Source {
+    /// Reads and compiles everything, to look at it once.
+    pub fn look(&self) -> Loaded {
+        self.load().0
+    }
+
     /// Reads and compiles everything, and keeps what was read.
     pub(super) fn load(&self) -> (Loaded, Texts) {
         let texts = Mutex::new(Texts::default());

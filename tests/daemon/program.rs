@@ -164,3 +164,30 @@ async fn a_reload_that_fails_is_said_and_the_old_policy_stays() {
     assert_eq!(send(pair.data, chat(false)).await.unwrap().0, 200);
     assert!(pair.faregate.log().contains("reload refused"));
 }
+
+#[tokio::test]
+async fn endpoints_are_taken_out_and_brought_back_by_name() {
+    let pair = Pair::new();
+    let config = std::fs::read_to_string(pair.folder.path().join("faregate.toml")).unwrap();
+    let config = config.replace("admin = \"127.0.0.1:0\"", &format!("admin = \"{}\"", pair.admin));
+    let known = pair.folder.path().join("known.toml");
+    std::fs::write(&known, config).unwrap();
+    let known = known.to_str().unwrap();
+    let tell = |wish: &'static str, name: &'static str, config: String| {
+        tokio::task::spawn_blocking(move || faregate(&["endpoint", wish, name, "-c", &config]))
+    };
+    for name in ["up", "up/m", "up/m#literal"] {
+        let output = tell("disable", name, known.to_owned()).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "up/m#literal: disabled\n", "{output:?}");
+        assert_eq!(send(pair.data, chat(false)).await.unwrap().0, 503);
+        assert!(tell("enable", name, known.to_owned()).await.unwrap().status.success());
+        assert_eq!(send(pair.data, chat(false)).await.unwrap().0, 200);
+    }
+    let unknown = tell("reset", "u", known.to_owned()).await.unwrap();
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no endpoint, model or upstream has this name"));
+    let nobody = pair.folder.path().join("faregate.toml").to_str().unwrap().to_owned();
+    let nobody = tell("reset", "up", nobody).await.unwrap();
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("error: "), "{nobody:?}");
+    assert_eq!(nobody.status.code(), Some(1));
+}

@@ -3,9 +3,12 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 use std::time::Duration;
 
 use faregate::control::Daemon;
+use faregate::engine::Price;
+use faregate::simulated::{Profile, Provider};
 
 use crate::client::{Outcome, chat, is_whole_stream, request, send};
 use crate::stage::{Stage, policy, source};
@@ -146,5 +149,31 @@ async fn half_a_file_takes_away_neither_the_tenants_nor_the_upstreams() {
         "said so, it is a decision"
     );
     daemon.stop();
+    stage.daemon.stop();
+}
+
+#[tokio::test]
+async fn a_key_that_is_replaced_in_its_file_is_used_at_once_though_the_old_one_was_refused() {
+    let stage = Stage::new(1, 1, Duration::ZERO).await;
+    let profile =
+        Profile { api_key: Some("sk-new".to_owned()), ..Profile::named("p").with_model("m", Price::default()) };
+    let provider = Provider::new(profile, 1);
+    let listening = Arc::clone(&provider).listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+    let keyless = fs::read_to_string(stage.folder.path().join("faregate.toml")).unwrap();
+    let base_url = keyless.lines().find(|line| line.starts_with("base_url")).unwrap();
+    let keyed = keyless
+        .replace(base_url, &format!("base_url = \"http://{}/v1\"", listening.addr))
+        .replace("keys = []", "keys = [\"file:key\"]");
+    stage.replace("key", "sk-old\n");
+    stage.replace("faregate.toml", &keyed);
+    stage.until_ready("the keyed upstream", |ready| ready["generation"] == 2).await;
+
+    assert_ne!(send(stage.daemon.data, chat(false)).await.unwrap().0, 200, "the key is not good");
+    let shown = stage.admin("GET", "/v1/endpoints").await.1;
+    assert!(shown.contains("\"because\": \"auth\"") && !shown.contains("sk-old"), "{shown}");
+
+    stage.replace("key", "sk-new\n");
+    stage.until_ready("the new key", |ready| ready["generation"] == 3).await;
+    assert_eq!(send(stage.daemon.data, chat(false)).await.unwrap().0, 200, "nothing waits for the old key's time");
     stage.daemon.stop();
 }

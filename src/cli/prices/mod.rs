@@ -1,6 +1,5 @@
 //! `faregate prices`: what everything costs, what the feeds say, and what they would change.
 
-mod ask;
 mod diff;
 mod list;
 
@@ -10,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde::Deserialize;
 
+use super::admin_client::{Said, post};
 use super::{Format, complain, environment, print};
 use crate::control::{Desk, Refreshed, Source};
 use crate::policy::book::Vouched;
@@ -148,9 +149,14 @@ async fn refresh(desk: Desk, only: Option<&str>, accept: bool) -> anyhow::Result
         complain(&format!("error: no such feed; [[prices.feeds]] of the configuration has: {known}"));
         return Ok(2);
     }
-    if let Some(answer) = ask::daemon(&desk.model().server, only, accept).await? {
-        print(&answer.text)?;
-        return Ok(answer.exit_code);
+    let wish = serde_json::json!({ "feed": only, "accept": accept });
+    match post::<Answered>(&desk.model().server, "/v1/prices/refresh", &wish).await? {
+        Said::Done(answered) => return answered.tell(),
+        Said::Refused(reason) => {
+            complain(&format!("error: the daemon refuses: {reason}"));
+            return Ok(1);
+        }
+        Said::Nobody => {}
     }
     let vouched = if accept { Vouched::Yes } else { Vouched::No };
     let (mut text, mut failed) = (String::new(), false);
@@ -173,6 +179,33 @@ async fn refresh(desk: Desk, only: Option<&str>, accept: bool) -> anyhow::Result
     writeln!(text, "no daemon answers at {}; {kept}", desk.model().server.admin)?;
     print(&text)?;
     Ok(u8::from(failed))
+}
+
+/// What the daemon says of feeds that it was asked to fetch.
+#[derive(Deserialize)]
+struct Answered {
+    feeds: Vec<FeedAnswer>,
+}
+
+#[derive(Deserialize)]
+struct FeedAnswer {
+    feed: String,
+    result: String,
+    models: Option<usize>,
+    message: Option<String>,
+}
+
+impl Answered {
+    fn tell(self) -> anyhow::Result<u8> {
+        let mut text = String::new();
+        for feed in &self.feeds {
+            let models = feed.models.map(|models| format!(", {models} models")).unwrap_or_default();
+            let message = feed.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+            writeln!(text, "{}: {}{models}{message}", feed.feed, feed.result)?;
+        }
+        print(&text)?;
+        Ok(u8::from(self.feeds.iter().any(|feed| feed.message.is_some())))
+    }
 }
 
 async fn compare(mut desk: Desk) -> anyhow::Result<u8> {
