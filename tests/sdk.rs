@@ -27,7 +27,7 @@ use tempfile::TempDir;
 /// Everything a suite talks to. Ends when dropped.
 struct Stage {
     faregate: Daemon,
-    _providers: [Daemon; 2],
+    _providers: Vec<Daemon>,
     _folder: TempDir,
 }
 
@@ -44,7 +44,7 @@ impl Stage {
         fs::write(folder.path().join("faregate.toml"), configuration).unwrap();
         fs::copy(project("tests/sdk/policy.toml"), folder.path().join("policy.toml")).unwrap();
         let faregate = Daemon::start(&["serve", "-c", "faregate.toml"], folder.path());
-        Self { faregate, _providers: [north, south], _folder: folder }
+        Self { faregate, _providers: vec![north, south], _folder: folder }
     }
 
     /// Runs a suite to its end, and shows what it and the daemon said if it fails.
@@ -88,6 +88,41 @@ fn the_node_sdk_is_served_as_by_openai() {
         return tools::missing("the Node package `openai` is not installed (npm ci in tests/sdk/node)", what);
     }
     Stage::new().run(Command::new(node).args(["--test", "suite.test.mjs"]).current_dir(folder));
+}
+
+/// OpenAI as it answers those whose country it does not serve, and three that do.
+fn moving_house() -> Stage {
+    let folder = tempfile::tempdir().unwrap();
+    let names = [
+        ("zhipu", "glm-5.3,glm-5.3-flash"),
+        ("dashscope", "qwen3.8-max,qwen3.5-flash"),
+        ("qianfan", "ernie-5.0,ernie-4.5-turbo-128k"),
+    ];
+    let refusing = format!("{}/region", refusals::start());
+    let upstream = |name: &str, address: &str| {
+        format!(
+            "[upstreams.{name}]\nprovider = \"{name}\"\nbase_url = \"http://{address}/v1\"\nkeys = [\"literal:sk-{name}\"]\n"
+        )
+    };
+    let mut providers = names.map(|(name, models)| (name, provider(&folder, models, &format!("sk-{name}"))));
+    let moved = providers.each_mut().map(|(name, one)| upstream(name, &one.address("listening on")));
+    let head =
+        "policy = \"builtin:migrate-from-openai\"\n[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n";
+    let configuration = head.to_owned() + &upstream("openai", &refusing) + &moved.concat();
+    fs::write(folder.path().join("faregate.toml"), configuration).unwrap();
+    let faregate = Daemon::start(&["serve", "-c", "faregate.toml"], folder.path());
+    Stage { faregate, _providers: providers.map(|(_, one)| one).into(), _folder: folder }
+}
+
+#[test]
+fn an_application_of_openais_goes_on_where_openai_refuses_its_region() {
+    let Some(python) = python("the application that moves house") else { return };
+    let mut stage = moving_house();
+    // All that its operator changes: what the SDK itself reads.
+    let address = stage.faregate.address("data plane listening");
+    let mut application = Command::new(python);
+    application.env("OPENAI_BASE_URL", format!("http://{address}/v1")).env("OPENAI_API_KEY", "unused");
+    stage.run(application.arg(project("tests/sdk/python/migration.py")));
 }
 
 #[test]

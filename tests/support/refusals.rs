@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-/// Starts it on a port of the system's choosing, for as long as the test process lives. `POST /429/v1/…` gets a 429.
+/// Starts it on a port of the system's choosing, for as long as the test process lives. `POST /429/v1/…` gets a 429, and
+/// `POST /region/v1/…` what OpenAI says to those whose country it does not serve.
 pub(crate) fn start() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -48,6 +49,13 @@ fn next_request(reader: &mut BufReader<TcpStream>) -> Option<String> {
 }
 
 fn refusal(status: &str) -> String {
+    if status == "region" {
+        let body = r#"{"error":{"code":"unsupported_country_region_territory","message":"Country, region, or territory not supported","param":null,"type":"request_forbidden"}}"#;
+        let length = body.len();
+        return format!(
+            "HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+    }
     let message = format!("refused with {status}; your key sk-fixture-0123456789 is known");
     let error = serde_json::json!({
         "error": {"message": message, "type": "fixture", "param": "messages", "code": format!("fixture_{status}")}
