@@ -30,12 +30,15 @@ pub(super) struct Resolved {
 struct Lot {
     endpoints: Vec<String>,
     percent: f64,
+    /// The most that it may cost a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_usd_per_day: Option<String>,
 }
 
 impl Lot {
     fn new(endpoints: &[EndpointIx], share: Share, model: &Model) -> Self {
         let id = |endpoint: &EndpointIx| model.endpoints[*endpoint].id.to_string();
-        Self { endpoints: endpoints.iter().map(id).collect(), percent: share.0 * 100.0 }
+        Self { endpoints: endpoints.iter().map(id).collect(), percent: share.0 * 100.0, max_usd_per_day: None }
     }
 }
 
@@ -130,7 +133,10 @@ impl ResolvedRoute {
             models: route.models.clone(),
             value_of_second_usd: second,
             canary: route.canary.as_ref().map(|canary| Lot::new(&canary.endpoints, canary.share, model)),
-            shadow: route.shadow.as_ref().map(|shadow| Lot::new(&shadow.endpoints, shadow.share, model)),
+            shadow: route.shadow.as_ref().map(|shadow| Lot {
+                max_usd_per_day: Some(shadow.max_cost.to_string()),
+                ..Lot::new(&shadow.endpoints, shadow.share, model)
+            }),
             tiers: route.tiers.iter().map(tier).collect(),
             excluded: excluded.map(|one| Left::new(one.endpoint, &one.reason, model)).collect(),
         }
@@ -139,11 +145,16 @@ impl ResolvedRoute {
     fn plain(&self, width: usize, text: &mut String) {
         line(text, &format!("\nroute {} <- {}", self.name, self.models.join(", ")));
         line(text, &format!("  one second is worth {} USD", self.value_of_second_usd));
-        if let Some(Lot { endpoints, percent }) = &self.canary {
+        if let Some(Lot { endpoints, percent, .. }) = &self.canary {
             line(text, &format!("  {percent} % of the conversations go to {}", endpoints.join(", ")));
         }
-        if let Some(Lot { endpoints, percent }) = &self.shadow {
-            line(text, &format!("  {percent} % of the conversations are also sent to {}", endpoints.join(", ")));
+        if let Some(Lot { endpoints, percent, max_usd_per_day }) = &self.shadow {
+            let most = max_usd_per_day.as_deref().unwrap_or("0");
+            let names = endpoints.join(", ");
+            line(
+                text,
+                &format!("  {percent} % of the conversations are also sent to {names}, for at most {most} USD a day"),
+            );
         }
         if self.tiers.is_empty() {
             line(text, "  no active endpoint");
