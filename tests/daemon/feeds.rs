@@ -327,6 +327,11 @@ async fn the_command_line_lists_compares_and_refreshes_prices() {
     fs::write(folder.path().join("list.json"), openai("2.5e-09", "1e-08")).unwrap();
     let (_, said) = run(&["diff", "list.json", "--format", "litellm"]).await.unwrap();
     assert!(said.contains("held: list.json says 0.0025 USD / 0.01 USD"), "{said}");
+    let with_cache =
+        openai("2.6e-06", "1.04e-05").replace("\"mode\"", "\"cache_read_input_token_cost\": 1e-06, \"mode\"");
+    fs::write(folder.path().join("list.json"), with_cache).unwrap();
+    let (_, said) = run(&["diff", "list.json", "--format", "litellm"]).await.unwrap();
+    assert!(said.contains("with cached input  list.json"), "what changes besides the two is named: {said}");
     let (code, said) = run(&["refresh", "--feed", "nothing"]).await.unwrap();
     assert_eq!(code, Some(2));
     assert!(said.contains("has: litellm"), "{said}");

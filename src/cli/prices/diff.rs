@@ -53,7 +53,9 @@ impl Counts {
         }
         self.changed += 1;
         let source = source.map(ToString::to_string).unwrap_or_default();
-        Some(format!("{}{source}", before.and_then(|before| percent(before, after)).unwrap_or_default()))
+        let shares = before.and_then(|before| percent(before, after)).unwrap_or_default();
+        let parts = before.and_then(|before| elsewhere(before, after)).unwrap_or_default();
+        Some(format!("{shares}{parts}{source}"))
     }
 
     fn summary(&self) -> String {
@@ -82,4 +84,18 @@ fn percent(before: &Endpoint, after: &Endpoint) -> Option<String> {
     };
     let (input, output) = (change(before.input.0, after.input.0)?, change(before.output.0, after.output.0)?);
     Some(format!("{input} / {output}  "))
+}
+
+/// What else changes besides the prices of input and output: `with cached input, steps  `.
+fn elsewhere(before: &Endpoint, after: &Endpoint) -> Option<String> {
+    let (before, after) = (before.price.as_ref()?, after.price.as_ref()?);
+    let parts = [
+        ("cached input", before.rates.cached_input != after.rates.cached_input),
+        ("cache writes", before.rates.cache_write != after.rates.cache_write),
+        ("reasoning", before.rates.reasoning != after.rates.reasoning),
+        ("requests", before.request != after.request),
+        ("steps", before.tiers != after.tiers),
+    ];
+    let changed: Vec<_> = parts.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect();
+    (!changed.is_empty()).then(|| format!("with {}  ", changed.join(", ")))
 }
