@@ -125,6 +125,11 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// What the remarks are about.
+    pub(super) fn heading(&self) -> &'static str {
+        if self.routes.is_empty() { "Left to do:" } else { "Not taken over as it was:" }
+    }
+
     /// Notes something that was not taken over as it was. The same is said once.
     pub(super) fn remark(&mut self, what: impl Into<String>) {
         let what = printable(&what.into());

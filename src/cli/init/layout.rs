@@ -69,6 +69,11 @@ pub(super) struct Laid {
 pub(super) fn layout(draft: &Draft, keep: Keep, catalogue: &Catalogue) -> Layout {
     let mut layout = Layout::default();
     let mut names = Names::default();
+    for key in draft.deployments.iter().map(|one| &one.key).chain(draft.tenants.iter().map(|one| &one.key)) {
+        if let Key::Variable(name) = key {
+            names.reserve(name);
+        }
+    }
     for (address, deployments) in grouped(draft.deployments.iter().cloned(), |one| one.address.clone()) {
         let wish = deployments.first().map_or("own", |one| one.wish.as_str());
         let name = names.upstream(wish);

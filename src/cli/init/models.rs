@@ -13,6 +13,8 @@ pub(super) struct Model {
     pub(super) name: String,
     pub(super) facts: Facts,
     pub(super) standing: Standing,
+    /// The provider of the catalogue that lists a model of this name, if this one does not.
+    pub(super) maker: Option<&'static str>,
 }
 
 /// What the catalogue knows of it.
@@ -63,14 +65,15 @@ pub(super) fn models(address: &Address, deployments: &[Rc<Deployment>], catalogu
         let facts = merged(members.into_iter().map(|(_, one)| one.facts.clone()));
         let listed = catalogue.lists(address, name);
         let standing = if listed { Standing::Listed } else { Standing::Unknown };
-        let model = Model { name: name.clone(), facts, standing };
+        let maker = catalogue.maker_of(name).filter(|_| !listed);
+        let model = Model { name: name.clone(), facts, standing, maker };
         (!listed || model.facts != Facts::default()).then_some(model)
     };
     grouped(named, |(name, _)| *name).into_iter().filter_map(table).collect()
 }
 
 /// Whether a model makes vectors, by its name.
-fn is_embedding(model: &str) -> bool {
+pub(super) fn is_embedding(model: &str) -> bool {
     let name = model.to_ascii_lowercase();
     ["embed", "bge-", "gte-", "m3e"].iter().any(|part| name.contains(part))
 }

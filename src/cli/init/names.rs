@@ -11,6 +11,13 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// Keeps a variable that is in use already.
+    pub(super) fn reserve(&mut self, variable: &str) {
+        self.variables.insert(variable.to_owned());
+        // A key is called by its variable or by its file: within an upstream the two are one set of names.
+        self.files.insert(variable.to_owned());
+    }
+
     /// A name for an upstream.
     pub(super) fn upstream(&mut self, wish: &str) -> String {
         unique(&mut self.upstreams, wish, '-')

@@ -13,7 +13,7 @@ pub(super) fn remarks(draft: &Draft) -> String {
         return String::new();
     }
     let lines = draft.remarks.iter().map(|remark| format!("  * {remark}\n"));
-    format!("not taken over as it was:\n{}", lines.collect::<String>())
+    format!("{}\n{}", draft.heading(), lines.collect::<String>())
 }
 
 /// The whole report, for standard error.
@@ -28,8 +28,9 @@ pub(super) fn report(
     if !text.is_empty() {
         text.push('\n');
     }
-    let is_plain = draft.deployments.iter().map(|one| &one.key).chain(draft.tenants.iter().map(|one| &one.key));
-    let is_plain = is_plain.into_iter().any(|key| matches!(key, Key::Plain(_)));
+    let keys = draft.deployments.iter().map(|one| &one.key).chain(draft.tenants.iter().map(|one| &one.key));
+    let keys = keys.collect::<Vec<_>>();
+    let is_plain = keys.iter().any(|key| matches!(key, Key::Plain(_)));
     if output == Path::new("-") {
         texts
             .policy
@@ -41,6 +42,10 @@ pub(super) fn report(
         }
     } else {
         text += &written(layout, texts, output);
+    }
+    if keys.iter().any(|key| matches!(key, Key::Absent(_))) {
+        text +=
+            "the file has no keys (the server's API leaves them out): put each into the variable that stands for it\n";
     }
     let unset = layout.variables.iter().filter(|name| env(name).is_none_or(|value| value.trim().is_empty()));
     let unset = unset.map(String::as_str).collect::<Vec<_>>();

@@ -26,7 +26,7 @@ pub(super) fn configuration(draft: &Draft, layout: &Layout, origin: &str) -> Str
         "Written by `faregate init`{origin}. `faregate check FILE --resolve` shows what it comes to."
     ));
     if !draft.remarks.is_empty() {
-        text += "#\n# Not taken over as it was:\n";
+        put!(text, "#\n# {}", draft.heading());
         draft.remarks.iter().for_each(|remark| text += &item(remark));
     }
     let policy = if draft.routes.is_empty() { "builtin:balanced" } else { "policy.toml" };
@@ -51,15 +51,13 @@ fn upstream(upstream: &Upstream, text: &mut String) {
     upstream.address.region.iter().for_each(|region| put!(text, "region = {}", quoted(region)));
     upstream.address.base_url.iter().for_each(|url| put!(text, "base_url = {}", quoted(url)));
     let keys = upstream.keys.iter().filter_map(access).collect::<Vec<_>>();
+    let labelled = |label: &Option<&String>| label.map(|label| format!("  # {}", printable(label))).unwrap_or_default();
     match keys.as_slice() {
         [] => *text += "keys = []\n",
-        [(one, None)] => put!(text, "keys = [{one}]"),
+        [(one, label)] => put!(text, "keys = [{one}]{}", labelled(label)),
         several => {
             *text += "keys = [\n";
-            for (key, label) in several {
-                let label = label.as_ref().map(|label| format!("  # {}", printable(label))).unwrap_or_default();
-                put!(text, "  {key},{label}");
-            }
+            several.iter().for_each(|(key, label)| put!(text, "  {key},{}", labelled(label)));
             *text += "]\n";
         }
     }
@@ -81,9 +79,7 @@ fn model(upstream: &str, model: &Model, text: &mut String) {
         Some((input, output)) => {
             put!(text, "price = {{ input = {}, output = {} }}", dollars(input), dollars(output));
         }
-        None if model.is_unpriced() => {
-            *text += "# price = { input = \"… USD\", output = \"… USD\" }  # per million tokens; until it is said, used after all that have one\n";
-        }
+        None if model.is_unpriced() => unpriced(model, text),
         None => {}
     }
     model.facts.context.iter().for_each(|tokens| put!(text, "context = {tokens}"));
@@ -97,6 +93,16 @@ fn model(upstream: &str, model: &Model, text: &mut String) {
     }
     if model.facts.limits != Limits::default() {
         put!(text, "limits = {{ {} }}", limits(&model.facts.limits));
+    }
+}
+
+/// What is to be filled in.
+fn unpriced(model: &Model, text: &mut String) {
+    *text += "# No price is known (per million tokens): used after all that have one.\n";
+    *text += "# price = { input = \"… USD\", output = \"… USD\" }\n";
+    if let Some(maker) = model.maker {
+        let base = quoted(&format!("{maker}/{}", model.name));
+        put!(text, "# base = {base}  # if it costs and can do what it does there; then strike `capabilities`");
     }
 }
 

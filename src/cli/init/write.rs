@@ -35,7 +35,7 @@ pub(super) struct File {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteError {
     /// There is something that would be lost.
-    #[error("{} exists already", list(.0))]
+    #[error("there is already {}", list(.0))]
     Exists(Vec<PathBuf>),
     /// The system says no.
     #[error("{} cannot be written", .path.display())]

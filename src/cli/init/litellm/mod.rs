@@ -27,6 +27,7 @@ pub(super) fn draft(text: &str, catalogue: &Catalogue, env: &dyn Fn(&str) -> Opt
     let mut draft = Draft::default();
     let declared = reading.all(&list, &mut draft)?;
     draft.deployments = declared.iter().map(|one| std::rc::Rc::clone(&one.deployment)).collect();
+    routes::remark_differences(&mut draft);
     routes::routes(&declared, &sections, &mut draft)?;
     draft.attempts =
         setting(&sections, "num_retries").map(|said| said.count()).transpose()?.map(|count| count.saturating_add(1));

@@ -2,9 +2,11 @@
 //! names.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use crate::cli::init::draft::{Draft, Refusals, Route, Serves, Unlisted, grouped};
+use crate::cli::init::draft::{Deployment, Draft, Refusals, Route, Serves, Unlisted, grouped};
 use crate::cli::init::fault::Fault;
+use crate::cli::init::models::is_embedding;
 use crate::cli::init::said::Said;
 
 use super::deployments::Declared;
@@ -34,7 +36,8 @@ pub(super) fn routes(declared: &[Declared], sections: &Sections<'_>, draft: &mut
 
 /// A group without its fallbacks; `None` for one that passes names on.
 fn own(name: &str, members: &[&Declared], draft: &mut Draft) -> Option<Route> {
-    let (all, named): (Vec<&Declared>, Vec<&Declared>) = members.iter().copied().partition(|one| one.deployment.serves == Serves::All);
+    let (all, named): (Vec<&Declared>, Vec<&Declared>) =
+        members.iter().copied().partition(|one| one.deployment.serves == Serves::All);
     if let Some(one) = all.first() {
         draft.unlisted = Unlisted::Allow;
         let wish = &one.deployment.wish;
@@ -52,7 +55,7 @@ fn own(name: &str, members: &[&Declared], draft: &mut Draft) -> Option<Route> {
     }
     let mut tiers: BTreeMap<i64, Vec<_>> = BTreeMap::new();
     for one in &named {
-        tiers.entry(one.order).or_default().push(std::rc::Rc::clone(&one.deployment));
+        tiers.entry(one.order).or_default().push(Rc::clone(&one.deployment));
     }
     let total = named.iter().filter_map(|one| one.timeout).max();
     Some(Route { name: name.to_owned(), tiers: tiers.into_values().collect(), total, ..Route::default() })
@@ -109,6 +112,12 @@ impl Chains {
                 route.name
             ));
         }
+        if has_vectors(route) {
+            if !general.is_empty() {
+                draft.remark("fallbacks of embeddings are left out: vectors of different models cannot be compared");
+            }
+            return;
+        }
         for name in general.iter().chain(&too_long).chain(&refused) {
             let name = aliases.get(name).unwrap_or(name);
             let Some(group) = groups.iter().find(|group| group.name == *name) else {
@@ -120,6 +129,24 @@ impl Chains {
             };
             let further = group.tiers.iter().filter(|tier| !route.tiers.contains(tier)).cloned().collect::<Vec<_>>();
             route.tiers.extend(further);
+        }
+    }
+}
+
+/// Whether the group makes vectors.
+fn has_vectors(route: &Route) -> bool {
+    let is = |one: &Rc<Deployment>| matches!(&one.serves, Serves::Model(model) if is_embedding(model));
+    route.tiers.iter().flatten().any(is)
+}
+
+/// Remarks where deployments of one model are bounded or priced differently: here a model has one price at an upstream.
+pub(super) fn remark_differences(draft: &mut Draft) {
+    for ((_, serves), members) in grouped(draft.deployments.clone(), |one| (one.address.clone(), one.serves.clone())) {
+        let first = members.first().map(|one| (one.facts.limits, one.facts.price));
+        if let Serves::Model(model) = serves
+            && members.iter().any(|one| Some((one.facts.limits, one.facts.price)) != first)
+        {
+            draft.remark(format!("`{model}`: its deployments differ in limits or prices; the smallest limit holds for each key, and the first price"));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The other settings: what they are here, or what to do instead. None is passed over in silence.
 
-use crate::cli::init::draft::Draft;
+use crate::cli::init::draft::{Draft, grouped};
 use crate::cli::init::said::Said;
 
 const CACHE: &str = "answers are not cached; providers' prompt caches are used (`affinity` in policy.toml)";
@@ -95,10 +95,11 @@ const SECTIONS: [(&str, &str); 8] = [
 
 /// Remarks on everything in `sections` and `whole` that has not been taken over.
 pub(super) fn remarks(whole: &Said<'_>, sections: &[Said<'_>], draft: &mut Draft) {
-    for (name, said) in sections.iter().filter_map(|section| section.table().ok()).flatten() {
-        if !TAKEN.contains(&name) && !said.is_idle() {
-            draft.remark(format!("{}: {}", said.place, instead(name)));
-        }
+    let settings = sections.iter().filter_map(|section| section.table().ok()).flatten();
+    let others = settings.filter(|(name, said)| !TAKEN.contains(name) && !said.is_idle());
+    for (what, settings) in grouped(others, |(name, _)| instead(name)) {
+        let places = settings.into_iter().map(|(_, said)| said.place).collect::<Vec<_>>();
+        draft.remark(format!("{}: {what}", places.join(", ")));
     }
     const READ: [&str; 5] =
         ["model_list", "router_settings", "litellm_settings", "general_settings", "environment_variables"];
