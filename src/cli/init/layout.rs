@@ -103,12 +103,13 @@ fn keys(
     let groups = grouped(deployments, |one| one.key.clone());
     let callable = groups.iter().map(|(_, members)| callable(members)).collect::<Vec<_>>();
     let same = callable.iter().all(|models| Some(models) == callable.first());
-    let access = |((key, members), models): ((Key, Vec<&Rc<Deployment>>), Option<Vec<String>>)| {
+    let mut keys = Vec::new();
+    for ((key, members), models) in groups.into_iter().zip(callable) {
         let (name, reference) = refer(&key, (upstream, &usual), keep, names, layout);
         let label = members.iter().find_map(|one| one.label.clone());
-        Access { key, reference, name, label, models: models.filter(|_| !same) }
-    };
-    groups.into_iter().zip(callable).map(access).collect()
+        keys.push(Access { key, reference, name, label, models: models.filter(|_| !same) });
+    }
+    keys
 }
 
 /// The models that are called through one key; `None` for all.
@@ -156,7 +157,7 @@ fn endpoints(tier: &[Rc<Deployment>], upstreams: &[Upstream]) -> Vec<String> {
         Serves::Model(model) => Some((one.address.clone(), model.clone())),
         Serves::All => None,
     };
-    let groups = grouped(tier, |one| named(&one));
+    let groups = grouped(tier, named);
     let entries = groups.into_iter().filter_map(|(named, members)| {
         let (address, model) = named?;
         let upstream = upstreams.iter().find(|one| one.address == address)?;

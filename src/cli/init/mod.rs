@@ -63,24 +63,24 @@ pub(super) fn run(args: &InitArgs) -> anyhow::Result<u8> {
         (None, None) => (Ok(environment::draft(&catalogue, &variable)), None),
     };
     match (drafted, source) {
-        (Err(fault), source) => refuse(&fault, source),
+        (Err(fault), source) => Ok(refuse(&fault, source)),
         (Ok(draft), None) if draft.deployments.is_empty() => {
             complain(environment::nothing_set(&catalogue).trim_end());
             Ok(2)
         }
         (Ok(draft), source) if draft.deployments.is_empty() => {
             complain(&report::remarks(&draft));
-            refuse(&Fault::NothingLeft, source)
+            Ok(refuse(&Fault::NothingLeft, source))
         }
         (Ok(draft), source) => settle(args, &draft, source, &catalogue),
     }
 }
 
-fn refuse(fault: &Fault, source: Option<&PathBuf>) -> anyhow::Result<u8> {
+fn refuse(fault: &Fault, source: Option<&PathBuf>) -> u8 {
     let file = source.map(|path| format!("{}: ", path.display())).unwrap_or_default();
     complain(&printable(&format!("error: {file}{fault}")));
     complain(&format!("  hint: {}", fault.remedy()));
-    Ok(2)
+    2
 }
 
 /// A file's text, within bounds.

@@ -30,14 +30,16 @@ fn objective() -> &'static str {
 
 fn defaults(draft: &Draft, layout: &Layout, text: &mut String) {
     *text += "\n[defaults]\n";
-    match draft.unlisted {
+    *text += match draft.unlisted {
         Unlisted::Refuse => {
-            *text += "# A model that no route lists is refused, as before; \"allow\" serves all that upstreams have.\nunlisted = \"refuse\"\n"
+            "# A model that no route lists is refused, as before; \"allow\" serves all that upstreams have.\n\
+             unlisted = \"refuse\"\n"
         }
         Unlisted::Allow => {
-            *text += "# A model that no route lists goes to the upstreams that have it; \"refuse\" answers `no_route`.\nunlisted = \"allow\"\n"
+            "# A model that no route lists goes to the upstreams that have it; \"refuse\" answers `no_route`.\n\
+             unlisted = \"allow\"\n"
         }
-    }
+    };
     if layout.upstreams.iter().flat_map(|one| &one.models).any(super::models::Model::is_unpriced) {
         *text += "\n# Some models have no price yet: they serve after all of their tier that have one. \"exclude\" leaves them out.\n";
         *text += "unknown_price = \"allow\"\n";
@@ -58,7 +60,9 @@ fn route(route: &Laid, text: &mut String) {
         [tier] => put!(text, "cluster = {}", list(tier)),
         tiers => {
             *text += "cluster = [  # a tier is used when nothing in those above can answer\n";
-            tiers.iter().for_each(|tier| put!(text, "  {},", list(tier)));
+            for tier in tiers {
+                put!(text, "  {},", list(tier));
+            }
             *text += "]\n";
         }
     }

@@ -76,8 +76,10 @@ fn written(layout: &Layout, texts: &Texts, output: &Path) -> String {
 
 fn next(layout: &Layout, output: &Path) -> String {
     let file = if output == Path::new("-") { Path::new("faregate.toml") } else { output }.display();
-    let key =
-        layout.tenants.first().map_or("\"unused\"".to_owned(), |(name, _)| format!("the key of the tenant `{name}`"));
+    let key = layout
+        .tenants
+        .first()
+        .map_or_else(|| "\"unused\"".to_owned(), |(name, _)| format!("the key of the tenant `{name}`"));
     format!(
         "\nnext:\n  faregate check {file} --resolve\n  faregate serve -c {file}\n\
          and two lines change in the application:\n  base_url = \"http://127.0.0.1:3273/v1\"\n  api_key  = {key}\n"

@@ -44,20 +44,20 @@ pub(super) fn configuration(draft: &Draft, layout: &Layout, origin: &str) -> Str
 
 fn upstream(upstream: &Upstream, text: &mut String) {
     put!(text, "\n[upstreams.{}]", upstream.name);
-    match upstream.address.provider {
-        Some(provider) => put!(text, "provider = {}", quoted(provider)),
-        None => put!(text, "dialect = \"openai\""),
-    }
+    let whose = |provider| format!("provider = {}", quoted(provider));
+    put!(text, "{}", upstream.address.provider.map_or_else(|| "dialect = \"openai\"".to_owned(), whose));
     upstream.address.region.iter().for_each(|region| put!(text, "region = {}", quoted(region)));
     upstream.address.base_url.iter().for_each(|url| put!(text, "base_url = {}", quoted(url)));
     let keys = upstream.keys.iter().filter_map(access).collect::<Vec<_>>();
-    let labelled = |label: &Option<&String>| label.map(|label| format!("  # {}", printable(label))).unwrap_or_default();
+    let labelled = |label: Option<&String>| label.map(|label| format!("  # {}", printable(label))).unwrap_or_default();
     match keys.as_slice() {
         [] => *text += "keys = []\n",
-        [(one, label)] => put!(text, "keys = [{one}]{}", labelled(label)),
+        [(one, label)] => put!(text, "keys = [{one}]{}", labelled(*label)),
         several => {
             *text += "keys = [\n";
-            several.iter().for_each(|(key, label)| put!(text, "  {key},{}", labelled(label)));
+            for (key, label) in several {
+                put!(text, "  {key},{}", labelled(*label));
+            }
             *text += "]\n";
         }
     }
@@ -132,7 +132,7 @@ pub(super) fn quoted(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted += &format!("\\u{:04x}", u32::from(c)),
+            c if c.is_control() => quoted.extend(format!("\\u{:04x}", u32::from(c)).chars()),
             c => quoted.push(c),
         }
     }
@@ -161,7 +161,7 @@ fn wrapped(text: &str, first: &str, further: &str) -> String {
         if !fits {
             lines.push(further.to_owned());
         }
-        lines.iter_mut().last().into_iter().for_each(|line| *line += &format!("{word} "));
+        lines.iter_mut().last().into_iter().for_each(|line| line.extend([word, " "]));
     }
     lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }

@@ -169,14 +169,15 @@ impl Reading<'_> {
                     None => Ok(self.catalogue.address(provider, region)),
                 }
             }
-            (Known::Listed(..) | Known::Foreign(_), Some(url)) => self.catalogue.find(&url, None, place),
+            (Known::Listed(..) | Known::Compatible(..) | Known::Foreign(_), Some(url)) => {
+                self.catalogue.find(&url, None, place)
+            }
             (Known::SelfHosted(provider), None) => Ok(self.catalogue.address(provider, "")),
             // Ollama is told without the version, since LiteLLM speaks its own format.
             (Known::SelfHosted("ollama"), Some(url)) => self.catalogue.find(&version(url), Some("ollama"), place),
             (Known::SelfHosted(provider), Some(url)) => self.catalogue.find(&url, Some(provider), place),
             (Known::Compatible("", _) | Known::Foreign(_), None) => Err(Fault::NoAddress { place: place.to_owned() }),
             (Known::Compatible(url, _), None) => self.catalogue.find(url, None, place),
-            (Known::Compatible(..), Some(url)) => self.catalogue.find(&url, None, place),
         }
     }
 

@@ -93,6 +93,10 @@ const SECTIONS: [(&str, &str); 8] = [
     ("finetune_settings", "fine-tuning is not served"),
 ];
 
+/// Sections that are read.
+const READ: [&str; 5] =
+    ["model_list", "router_settings", "litellm_settings", "general_settings", "environment_variables"];
+
 /// Remarks on everything in `sections` and `whole` that has not been taken over.
 pub(super) fn remarks(whole: &Said<'_>, sections: &[Said<'_>], draft: &mut Draft) {
     let settings = sections.iter().filter_map(|section| section.table().ok()).flatten();
@@ -101,8 +105,6 @@ pub(super) fn remarks(whole: &Said<'_>, sections: &[Said<'_>], draft: &mut Draft
         let places = settings.into_iter().map(|(_, said)| said.place).collect::<Vec<_>>();
         draft.remark(format!("{}: {what}", places.join(", ")));
     }
-    const READ: [&str; 5] =
-        ["model_list", "router_settings", "litellm_settings", "general_settings", "environment_variables"];
     for (name, said) in whole.table().unwrap_or_default() {
         if !READ.contains(&name) && !said.is_idle() {
             let what = SECTIONS.iter().find(|(known, _)| *known == name).map_or("not taken over", |(_, what)| *what);
