@@ -83,6 +83,17 @@ fn root(url: &BaseUrl) -> &str {
     url.path.strip_suffix("/v1").unwrap_or(&url.path)
 }
 
+impl Address {
+    /// What an upstream there may be called.
+    pub(super) fn wish(&self) -> String {
+        match (self.provider, &self.base_url) {
+            (Some(provider), _) => provider.to_owned(),
+            (None, Some(url)) => nickname(url),
+            (None, None) => "own".to_owned(),
+        }
+    }
+}
+
 /// What an upstream at `url` may be called: the part of its host that people would say.
 pub(super) fn nickname(url: &str) -> String {
     let Ok(url) = base_url(url) else { return "own".to_owned() };

@@ -28,22 +28,27 @@ pub(super) fn report(
     if !text.is_empty() {
         text.push('\n');
     }
-    let keys = draft.deployments.iter().map(|one| &one.key).chain(draft.tenants.iter().map(|one| &one.key));
-    let keys = keys.collect::<Vec<_>>();
-    let is_plain = keys.iter().any(|key| matches!(key, Key::Plain(_)));
-    if output == Path::new("-") {
-        texts
-            .policy
-            .iter()
-            .for_each(|_| text += "two files were printed: save the second part as policy.toml beside the first\n");
-        if is_plain {
-            text +=
-                "keys that stand in the imported file are not printed: put each into the variable that stands for it\n";
-        }
-    } else {
-        text += &written(layout, texts, output);
+    text += &if output == Path::new("-") { printed(draft, texts) } else { written(layout, texts, output) };
+    text += &missing(draft, layout, env);
+    text += &next(layout, output);
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
+}
+
+fn printed(draft: &Draft, texts: &Texts) -> String {
+    let mut text = String::new();
+    if texts.policy.is_some() {
+        text += "two files were printed: save the second part as policy.toml beside the first\n";
     }
-    if keys.iter().any(|key| matches!(key, Key::Absent(_))) {
+    if keys(draft).any(|key| matches!(key, Key::Plain(_))) {
+        text += "keys that stand in the imported file are not printed: put each into the variable that stands for it\n";
+    }
+    text
+}
+
+/// What has to be set before it can start.
+fn missing(draft: &Draft, layout: &Layout, env: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut text = String::new();
+    if keys(draft).any(|key| matches!(key, Key::Absent(_))) {
         text +=
             "the file has no keys (the server's API leaves them out): put each into the variable that stands for it\n";
     }
@@ -52,8 +57,11 @@ pub(super) fn report(
     if !unset.is_empty() {
         put!(text, "not set yet, and needed before it starts: {}", unset.join(", "));
     }
-    text += &next(layout, output);
-    text.lines().map(printable).collect::<Vec<_>>().join("\n")
+    text
+}
+
+fn keys(draft: &Draft) -> impl Iterator<Item = &Key> {
+    draft.deployments.iter().map(|one| &one.key).chain(draft.tenants.iter().map(|one| &one.key))
 }
 
 fn written(layout: &Layout, texts: &Texts, output: &Path) -> String {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::cli::init::draft::{Address, Deployment, Draft, Facts, Key, Serves};
 use crate::cli::init::fault::Fault;
 use crate::cli::init::models::is_of_another_kind;
-use crate::cli::init::places::{Catalogue, nickname, plain, reference};
+use crate::cli::init::places::{Catalogue, plain, reference};
 use crate::cli::init::said::Said;
 use crate::engine::Limits;
 use crate::feeds::per_token;
@@ -96,16 +96,10 @@ impl Reading<'_> {
             draft.remark(format!("`{group}` ({name}): only chat, completions and embeddings are served"));
             return Ok(None);
         }
-        let known = match provider.map(|provider| (provider, find(provider))) {
-            Some((_, Some(Known::Foreign(why)))) => {
+        let known = match known(provider, name) {
+            Ok(known) => known,
+            Err(why) => {
                 draft.remark(format!("`{group}` ({}): {why}", model.text()?));
-                return Ok(None);
-            }
-            Some((_, Some(known))) => known,
-            Some((_, None)) | None => {
-                let what =
-                    "whose model it is is not known; if it speaks the OpenAI API, write `openai/…` with an `api_base`";
-                draft.remark(format!("`{group}` ({}): {what}", model.text()?));
                 return Ok(None);
             }
         };
@@ -139,15 +133,11 @@ impl Reading<'_> {
         known: Known,
         serves: Serves,
     ) -> Result<Deployment, Fault> {
-        let api_base = params.field("api_base").or_else(|| params.field("base_url"));
+        let api_base = params.field("api_base").or_else(|| params.field("base_url")).filter(|base| !base.is_idle());
         let url = api_base.as_ref().map(|base| self.value(base)).transpose()?;
         let place = api_base.map_or_else(|| format!("{}.api_base", params.place), |base| base.place);
         let address = self.address(known, url, &place)?;
-        let wish = match (&address.provider, &address.base_url) {
-            (Some(provider), _) => (*provider).to_owned(),
-            (None, Some(url)) => nickname(url),
-            (None, None) => "own".to_owned(),
-        };
+        let wish = address.wish();
         let key = match params.field("api_key") {
             Some(key) => self.key(&key, known)?,
             None => self.usual_key(known, &address),
@@ -231,6 +221,18 @@ impl Reading<'_> {
         let written =
             name.and_then(|name| self.variables.as_ref()?.field(name)).and_then(|value| self.secret(&value).ok());
         written.unwrap_or_else(|| name.map_or(Key::None, |name| Key::Variable(name.to_owned())))
+    }
+}
+
+/// Who is called, or why nobody is.
+fn known(provider: Option<&str>, name: &str) -> Result<Known, &'static str> {
+    match provider.and_then(find) {
+        Some(Known::Foreign(why)) => Err(why),
+        Some(known) => Ok(known),
+        None if name == "*" => {
+            Err("names of any provider are not passed on; write one entry for each: `openai/*`, `groq/*` …")
+        }
+        None => Err("whose model it is is not known; if it speaks the OpenAI API, write `openai/…` with an `api_base`"),
     }
 }
 

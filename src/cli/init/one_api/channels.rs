@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::cli::init::draft::{Address, Deployment, Draft, Facts, Key, Serves};
 use crate::cli::init::fault::Fault;
 use crate::cli::init::models::is_of_another_kind;
-use crate::cli::init::places::{Catalogue, nickname, plain, reference};
+use crate::cli::init::places::{Catalogue, plain, reference};
 use crate::cli::init::said::Said;
 use crate::cli::init::tree;
 
@@ -67,11 +67,7 @@ impl Reading<'_> {
         let keys = self.keys(channel, &address, id, draft)?;
         let priority =
             channel.field("priority").map(|priority| priority.whole_number()).transpose()?.unwrap_or_default();
-        let wish = match (address.provider, &address.base_url) {
-            (Some(provider), _) => provider.to_owned(),
-            (None, Some(url)) => nickname(url),
-            (None, None) => "own".to_owned(),
-        };
+        let wish = address.wish();
         let label = Some(called).filter(|_| !name.is_empty() || id != 0);
         let all = models.iter().flat_map(|(public, model)| keys.iter().map(move |key| (public, model, key)));
         let served = all.map(|(public, model, key)| {

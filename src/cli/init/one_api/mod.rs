@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::draft::{Draft, Route, grouped};
+use super::draft::{Draft, Route, grouped, printable};
 use super::fault::Fault;
 use super::places::Catalogue;
 use super::said::Said;
@@ -26,10 +26,9 @@ const OF_NEW_API: [&str; 6] = ["channel_info", "auto_ban", "other_info", "settin
 /// The draft of an export.
 pub(super) fn draft(text: &str, catalogue: &Catalogue) -> Result<Draft, Fault> {
     let tree = tree::json(text)?;
-    let (list, paged) = channels(&Said::whole(&tree))?;
-    let channels = list.list()?;
+    let (channels, paged) = channels(&Said::whole(&tree))?;
     if channels.len() > MOST_CHANNELS {
-        return Err(Fault::TooMany { place: list.place, most: MOST_CHANNELS });
+        return Err(Fault::TooMany { place: "channels".to_owned(), most: MOST_CHANNELS });
     }
     let is_new = |channel: &Said<'_>| OF_NEW_API.iter().any(|name| channel.field(name).is_some());
     let flavour = if paged || channels.iter().any(is_new) { Flavour::NewApi } else { Flavour::OneApi };
@@ -55,23 +54,25 @@ pub(super) fn draft(text: &str, catalogue: &Catalogue) -> Result<Draft, Fault> {
     Ok(draft)
 }
 
-/// The list of channels, and whether it came in pages.
-fn channels<'v>(whole: &Said<'v>) -> Result<(Said<'v>, bool), Fault> {
+/// The channels, and whether they came in pages.
+fn channels<'v>(whole: &Said<'v>) -> Result<(Vec<Said<'v>>, bool), Fault> {
+    let is_channel = |said: &Said<'_>| said.field("type").is_some() && said.field("models").is_some();
     if whole.is_list() {
-        return Ok((whole.called("channels".to_owned()), false));
+        return Ok((whole.called("channels".to_owned()).list()?, false));
     }
-    // A table of anything is no export: neither an answer nor a channel.
-    whole
-        .table()
-        .map_err(|_| Said::not(&whole.called("the file".to_owned()), "a list of channels, or an answer with one"))?;
+    if is_channel(whole) {
+        return Ok((vec![whole.called("channel".to_owned())], false));
+    }
+    whole.table().map_err(|_| whole.called("the file".to_owned()).not("a list of channels, or an answer with one"))?;
     if let Some(message) = whole.field("message").filter(|said| !said.is_idle() && whole.field("data").is_none()) {
-        return Err(Fault::Refused { message: super::draft::printable(message.text().unwrap_or_default()) });
+        return Err(Fault::Refused { message: printable(message.text().unwrap_or_default()) });
     }
     let data = whole.field("data").or_else(|| whole.field("channels"));
     let data = data.ok_or_else(|| Fault::Missing { place: "data".to_owned() })?;
     match data.field("items") {
-        Some(items) => Ok((items, true)),
-        None => Ok((data, false)),
+        Some(items) => Ok((items.list()?, true)),
+        None if is_channel(&data) => Ok((vec![data], false)),
+        None => Ok((data.list()?, false)),
     }
 }
 

@@ -91,6 +91,8 @@ fn pages_answers_and_bare_lists_are_all_exports() {
     let provider = |text: &str| draft(text).unwrap().deployments[0].address.provider;
     assert_eq!(provider(&format!("[{channel}]")), Some("baichuan"));
     assert_eq!(provider(&format!(r#"{{"success": true, "message": "", "data": [{channel}]}}"#)), Some("baichuan"));
+    assert_eq!(provider(channel), Some("baichuan"));
+    assert_eq!(provider(&format!(r#"{{"data": {channel}}}"#)), Some("baichuan"), "GET /api/channel/1");
     let pages = format!(r#"{{"data": {{"items": [{channel}], "total": 1, "page": 1}}, "success": true}}"#);
     assert_eq!(provider(&pages), Some("zhipu"), "pages are new-api's, where 26 is another provider");
 }
