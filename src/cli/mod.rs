@@ -6,6 +6,7 @@ mod admin_client;
 mod check;
 pub mod demo;
 mod endpoint;
+mod init;
 mod policy_command;
 mod prices;
 mod resolve;
@@ -38,6 +39,8 @@ enum Command {
     Serve(ServeArgs),
     /// See it route, fail over and save money: simulated providers, no key, no network.
     Demo(demo::DemoArgs),
+    /// Write a first configuration: from the keys that are set, or from LiteLLM's or one-api's.
+    Init(init::InitArgs),
     /// Check configuration and policy files; nothing is run.
     Check(CheckArgs),
     /// What models cost, what price feeds say, and what they would change.
@@ -119,6 +122,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Serve(args) => serve::run(args.config),
         Command::Demo(args) => show(&args),
+        Command::Init(args) => init::run(&args),
         Command::Check(args) => check_files(&args),
         Command::Prices { command } => prices::run(command),
         Command::Endpoint { command } => endpoint::run(command),

@@ -18,6 +18,11 @@ pub use litellm::read as read_litellm;
 pub use models_dev::read as read_models_dev;
 pub use openrouter::{Page, read as read_openrouter};
 
+/// A price in dollars for one token, from the digits that are written; `None` for what is no price.
+pub(crate) fn per_token(text: &str) -> Option<PricePerMtok> {
+    number::price(text, number::Per::Token)
+}
+
 /// What a feed says of one model of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {

@@ -6,8 +6,6 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::catalog;
-
 use super::builtin::{self, BUILTIN};
 use super::compile::{Calendars, Context, Providers, compile, feeds};
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -15,9 +13,9 @@ use super::fields::Document;
 use super::inputs::{Inputs, Sources};
 use super::model::Model;
 use super::nearest::advice;
+use super::offers::offers;
 use super::raw::config::{Config, config};
 use super::raw::policy::{Policy, policy};
-use super::raw::provider::Provider;
 use super::secrecy::Syntax;
 use super::source::At;
 
@@ -80,18 +78,11 @@ fn folder_of(path: &Path) -> &Path {
 
 /// A configuration with every provider whose key is in the environment; `None` with none.
 fn default_config(env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
-    let report = Diagnostics::default();
-    let providers = Providers::new(&report);
     let mut text = format!("policy = \"{USUAL_POLICY}\"\n");
     let mut any = None;
-    for entry in catalog::PROVIDERS {
-        let provider = providers.find(entry.name)?;
-        if !is_listed(&provider) {
-            continue;
-        }
-        let set = |variable: &&String| env(variable).is_some_and(|value| !value.trim().is_empty());
-        if let Some(variable) = provider.key_variables.iter().find(set) {
-            let name = entry.name;
+    for offer in offers().iter().filter(|offer| offer.is_listed()) {
+        if let Some(variable) = offer.variable_set(env) {
+            let name = offer.name;
             write!(text, "\n[upstreams.{name}]\nprovider = \"{name}\"\nkeys = [\"env:{variable}\"]\n").ok()?;
             any = Some(());
         }
@@ -99,19 +90,10 @@ fn default_config(env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     any.map(|()| text)
 }
 
-/// Whether the catalogue has models of it. Of the others only their user knows what they serve.
-fn is_listed(provider: &Provider) -> bool {
-    provider.hosts.first().is_some_and(|host| !host.models.is_empty())
-}
-
 fn nothing_to_call() -> Diagnostic {
-    let report = Diagnostics::default();
-    let providers = Providers::new(&report);
-    let first = |name: &str| {
-        let provider = providers.find(name).filter(|provider| is_listed(provider))?;
-        provider.key_variables.first().cloned()
-    };
-    let variables = catalog::PROVIDERS.iter().filter_map(|entry| first(entry.name)).collect::<Vec<_>>();
+    let offers = offers();
+    let listed = offers.iter().filter(|offer| offer.is_listed());
+    let variables = listed.filter_map(|offer| offer.key_variables.first()).cloned().collect::<Vec<_>>();
     let hint = format!(
         "set one of {}, or write a faregate.toml; `faregate demo` needs no key and no network",
         variables.join(", ")

@@ -18,6 +18,7 @@ mod load;
 pub mod model;
 pub(crate) mod money;
 mod nearest;
+mod offers;
 mod quantity;
 mod raw;
 mod read;
@@ -31,4 +32,8 @@ pub(crate) mod window;
 pub use builtin::{BUILTIN, Builtin, find as builtin};
 pub use diagnostic::{Diagnostic, Location, Severity, render};
 pub use inputs::Sources;
+pub(crate) use offers::{Offer, offers};
+pub(crate) use raw::url::{UrlError, base_url};
+pub(crate) use secrecy::is_variable;
+
 pub use load::{Loaded, is_policy, load, load_default, load_policy};

@@ -6,6 +6,7 @@
 mod client;
 mod demo;
 mod feeds;
+mod init;
 mod lifecycle;
 #[path = "../support/daemon.rs"]
 mod process;

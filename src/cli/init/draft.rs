@@ -1,0 +1,163 @@
+//! A configuration in the making: what can be called, by which names, and what could not be taken over. Every importer
+//! ends here, and nothing after it knows where a draft came from.
+
+use std::rc::Rc;
+
+use crate::engine::Limits;
+use crate::policy::model::Secret;
+use crate::units::PricePerMtok;
+
+/// Where an upstream is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address {
+    /// A provider of the catalogue.
+    pub(super) provider: Option<&'static str>,
+    /// Which of its hosts; the usual one if not said.
+    pub(super) region: Option<String>,
+    /// Where to call, if the catalogue does not say it.
+    pub(super) base_url: Option<String>,
+}
+
+/// A key, or how one is found.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Key {
+    /// None is needed.
+    None,
+    /// In this variable.
+    Variable(String),
+    /// Here; it is never shown and never written into a configuration.
+    Plain(Secret),
+    /// Nowhere: whoever reads the draft has to fetch it, and is told to put it into a variable. The number tells keys apart.
+    Absent(i64),
+}
+
+/// What the imported file says of a model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Facts {
+    /// Per million tokens: input, output.
+    pub(super) price: Option<(PricePerMtok, PricePerMtok)>,
+    pub(super) context: Option<u64>,
+    pub(super) max_output: Option<u64>,
+    /// What it can do, by the configuration's names, as far as anything is said.
+    pub(super) capabilities: Option<Vec<&'static str>>,
+    pub(super) limits: Limits,
+}
+
+/// Which models a deployment answers for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Serves {
+    /// One.
+    Model(String),
+    /// Whatever its provider has.
+    All,
+}
+
+/// One model (or all) of one upstream, through one key.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Deployment {
+    pub(super) address: Address,
+    /// What the upstream may be called.
+    pub(super) wish: String,
+    pub(super) key: Key,
+    /// For people: what the key was called.
+    pub(super) label: Option<String>,
+    pub(super) serves: Serves,
+    pub(super) facts: Facts,
+}
+
+/// Names that clients ask for, and who serves them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Route {
+    pub(super) name: String,
+    /// More names.
+    pub(super) aliases: Vec<String>,
+    /// Best first.
+    pub(super) tiers: Vec<Vec<Rc<Deployment>>>,
+    /// In seconds.
+    pub(super) total: Option<u64>,
+    /// Whether what one provider will not answer is asked of the next.
+    pub(super) refusals: Refusals,
+}
+
+/// What happens to a refusal by a provider's content filter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Refusals {
+    /// It is the answer.
+    #[default]
+    Final,
+    /// The next endpoint is asked.
+    AskOthers,
+}
+
+/// What is called without a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Unlisted {
+    /// Whatever an upstream serves.
+    Allow,
+    /// Nothing.
+    #[default]
+    Refuse,
+}
+
+/// Somebody who may call.
+#[derive(Clone, Debug)]
+pub(super) struct Tenant {
+    pub(super) name: String,
+    pub(super) key: Key,
+}
+
+/// A configuration in the making.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    pub(super) deployments: Vec<Rc<Deployment>>,
+    /// Without any, models are called by their names, under a policy that is built in.
+    pub(super) routes: Vec<Route>,
+    pub(super) unlisted: Unlisted,
+    pub(super) tenants: Vec<Tenant>,
+    /// Tries per request.
+    pub(super) attempts: Option<u64>,
+    /// Seconds per request.
+    pub(super) total: Option<u64>,
+    /// What was not taken over, or means something else now, and what to do instead.
+    pub(super) remarks: Vec<String>,
+    /// What could be tried besides.
+    pub(super) hint: Option<String>,
+}
+
+impl Draft {
+    /// What the remarks are about.
+    pub(super) fn heading(&self) -> &'static str {
+        if self.routes.is_empty() { "Left to do:" } else { "Not taken over as it was:" }
+    }
+
+    /// Notes something that was not taken over as it was. The same is said once.
+    pub(super) fn remark(&mut self, what: impl Into<String>) {
+        let what = printable(&what.into());
+        if !self.remarks.contains(&what) {
+            self.remarks.push(what);
+        }
+    }
+}
+
+/// The text without what would move a cursor or end a comment.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || is_bidirectional(c) { ' ' } else { c }).collect()
+}
+
+/// Characters that change the order in which others are shown.
+const fn is_bidirectional(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Entries under equal keys, both in the order of their first appearance.
+pub(super) fn grouped<T, K: PartialEq>(items: impl IntoIterator<Item = T>, key: impl Fn(&T) -> K) -> Vec<(K, Vec<T>)> {
+    let mut groups: Vec<(K, Vec<T>)> = Vec::new();
+    for item in items {
+        let key = key(&item);
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, members)) => members.push(item),
+            None => groups.push((key, vec![item])),
+        }
+    }
+    groups
+}

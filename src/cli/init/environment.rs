@@ -1,0 +1,48 @@
+//! A draft from the keys that are set: every provider of the catalogue whose usual variable holds something.
+
+use std::rc::Rc;
+
+use super::draft::{Deployment, Draft, Facts, Key, Serves, Unlisted};
+use super::places::Catalogue;
+
+/// Whose models stand in for OpenAI's.
+const STAND_INS: [&str; 5] = ["zhipu", "dashscope", "qianfan", "baichuan", "zhinao"];
+
+/// The draft; empty if no key is set.
+pub(super) fn draft(catalogue: &Catalogue, env: &dyn Fn(&str) -> Option<String>) -> Draft {
+    let deployment = |offer: &crate::policy::Offer| {
+        Some(Rc::new(Deployment {
+            address: catalogue.address(offer.name, ""),
+            wish: offer.name.to_owned(),
+            key: Key::Variable(offer.variable_set(env)?.clone()),
+            label: None,
+            serves: Serves::All,
+            facts: Facts::default(),
+        }))
+    };
+    let deployments = catalogue.offers().iter().filter_map(deployment).collect::<Vec<_>>();
+    let has = |name: &str| deployments.iter().any(|one| one.wish == name);
+    let moving = has("openai") && STAND_INS.into_iter().any(has);
+    let hint = "or \"builtin:migrate-from-openai\": the names of OpenAI's models stay, and others answer more and more of them";
+    let mut draft = Draft { hint: moving.then(|| hint.to_owned()), unlisted: Unlisted::Allow, ..Draft::default() };
+    for offer in catalogue.offers().iter().filter(|offer| !offer.is_listed() && has(offer.name)) {
+        let name = offer.name;
+        draft.remark(format!(
+            "{name} sells too many models to list: name yours, [upstreams.{name}.models.\"…\"] with a price"
+        ));
+    }
+    Draft { deployments, ..draft }
+}
+
+/// What to say where no key is set.
+pub(super) fn nothing_set(catalogue: &Catalogue) -> String {
+    let listed = catalogue.offers().iter().filter(|offer| offer.is_listed());
+    let variables = listed.filter_map(|offer| offer.key_variables.first()).cloned().collect::<Vec<_>>();
+    format!(
+        "error: no provider's key is set, so there is nothing to write\n\
+         set one or more of: {}\n\
+         or bring what you have: `faregate init --from-litellm config.yaml`, `faregate init --from-one-api channels.json`\n\
+         or look around first: `faregate demo` needs no key and no network\n",
+        variables.join(", ")
+    )
+}

@@ -1,0 +1,177 @@
+//! Model groups become routes: the deployments of one name a tier, `order` and fallbacks further tiers, aliases more
+//! names.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::cli::init::draft::{Deployment, Draft, Refusals, Route, Serves, Unlisted, grouped};
+use crate::cli::init::fault::Fault;
+use crate::cli::init::models::is_embedding;
+use crate::cli::init::said::Said;
+
+use super::deployments::Declared;
+
+/// Sections in which a setting may stand, the first one that has it counts.
+pub(super) type Sections<'a> = [Said<'a>];
+
+/// Adds the routes of `declared` to `draft`.
+pub(super) fn routes(declared: &[Declared], sections: &Sections<'_>, draft: &mut Draft) -> Result<(), Fault> {
+    let groups = grouped(declared, |one| one.group.clone());
+    let own = groups.iter().filter_map(|(name, members)| own(name, members, draft)).collect::<Vec<_>>();
+    let aliases = aliases(sections, draft)?;
+    let chains = Chains::read(sections)?;
+    for route in &own {
+        let mut route = route.clone();
+        route.aliases =
+            aliases.iter().filter(|(_, target)| **target == route.name).map(|(alias, _)| alias.clone()).collect();
+        chains.extend(&mut route, &own, &aliases, draft);
+        draft.routes.push(route);
+    }
+    let is_known = |target: &String| own.iter().any(|route| route.name == *target);
+    for (alias, target) in aliases.iter().filter(|(_, target)| !is_known(target)) {
+        draft.remark(format!("model_group_alias `{alias}`: there is no `{target}` that can be called"));
+    }
+    Ok(())
+}
+
+/// A group without its fallbacks; `None` for one that passes names on.
+fn own(name: &str, members: &[&Declared], draft: &mut Draft) -> Option<Route> {
+    let (all, named): (Vec<&Declared>, Vec<&Declared>) =
+        members.iter().copied().partition(|one| one.deployment.serves == Serves::All);
+    if let Some(one) = all.first() {
+        draft.unlisted = Unlisted::Allow;
+        let wish = &one.deployment.wish;
+        draft.remark(format!(
+            "`{name}`: models are called by their own names, or as `{wish}/…`, if the catalogue or \
+             [upstreams.{wish}.models.\"…\"] has them; names that neither has are not passed on"
+        ));
+    }
+    if named.is_empty() {
+        return None;
+    }
+    if name.is_empty() || name.find('*').is_some_and(|at| at + 1 != name.len()) {
+        draft.remark(format!("`{name}`: a name may have one `*`, at its end; list the names in policy.toml"));
+        return None;
+    }
+    let mut tiers: BTreeMap<i64, Vec<_>> = BTreeMap::new();
+    for one in &named {
+        tiers.entry(one.order).or_default().push(Rc::clone(&one.deployment));
+    }
+    let total = named.iter().filter_map(|one| one.timeout).max();
+    Some(Route { name: name.to_owned(), tiers: tiers.into_values().collect(), total, ..Route::default() })
+}
+
+/// `model_group_alias`: a name, or a table with one.
+fn aliases(sections: &Sections<'_>, draft: &mut Draft) -> Result<BTreeMap<String, String>, Fault> {
+    let mut aliases = BTreeMap::new();
+    let Some(table) = setting(sections, "model_group_alias") else { return Ok(aliases) };
+    for (alias, said) in table.table()? {
+        let target = if said.is_text() { said } else { said.need("model")? };
+        aliases.insert(alias.to_owned(), target.text()?.to_owned());
+    }
+    if aliases.keys().any(|alias| alias.find('*').is_some_and(|at| at + 1 != alias.len())) {
+        aliases.retain(|alias, _| !alias.contains('*'));
+        draft.remark("model_group_alias: names with `*` are left out");
+    }
+    Ok(aliases)
+}
+
+/// The setting called `name`.
+pub(super) fn setting<'v>(sections: &[Said<'v>], name: &str) -> Option<Said<'v>> {
+    sections.iter().find_map(|section| section.field(name)).filter(|said| !said.is_idle())
+}
+
+/// Who is asked after whom, by group.
+#[derive(Debug, Default)]
+struct Chains {
+    general: BTreeMap<String, Vec<String>>,
+    too_long: BTreeMap<String, Vec<String>>,
+    refused: BTreeMap<String, Vec<String>>,
+    usual: Vec<String>,
+}
+
+impl Chains {
+    fn read(sections: &Sections<'_>) -> Result<Self, Fault> {
+        let chain = |name| setting(sections, name).map_or_else(|| Ok(BTreeMap::new()), |said| chain(&said));
+        let usual = setting(sections, "default_fallbacks").map_or_else(|| Ok(Vec::new()), |said| names(&said))?;
+        let (too_long, refused) = (chain("context_window_fallbacks")?, chain("content_policy_fallbacks")?);
+        Ok(Self { general: chain("fallbacks")?, too_long, refused, usual })
+    }
+
+    fn extend(&self, route: &mut Route, groups: &[Route], aliases: &BTreeMap<String, String>, draft: &mut Draft) {
+        let general = self.general.get(&route.name).or_else(|| self.general.get("*")).unwrap_or(&self.usual);
+        let of = |chain: &BTreeMap<String, Vec<String>>| chain.get(&route.name).cloned().unwrap_or_default();
+        let (too_long, refused) = (of(&self.too_long), of(&self.refused));
+        if !refused.is_empty() {
+            route.refusals = Refusals::AskOthers;
+        }
+        if !too_long.is_empty() {
+            draft.remark(format!(
+                "context_window_fallbacks of `{}`: they are its last tier, also after other failures; prompts go only to \
+                 models whose `context` they fit",
+                route.name
+            ));
+        }
+        if has_vectors(route) {
+            if !general.is_empty() {
+                draft.remark("fallbacks of embeddings are left out: vectors of different models cannot be compared");
+            }
+            return;
+        }
+        for name in general.iter().chain(&too_long).chain(&refused) {
+            let name = aliases.get(name).unwrap_or(name);
+            let Some(group) = groups.iter().find(|group| group.name == *name) else {
+                draft.remark(format!(
+                    "fallback of `{}` to `{name}`: there is no such group that can be called",
+                    route.name
+                ));
+                continue;
+            };
+            let further = group.tiers.iter().filter(|tier| !route.tiers.contains(tier)).cloned().collect::<Vec<_>>();
+            route.tiers.extend(further);
+        }
+    }
+}
+
+/// Whether the group makes vectors.
+fn has_vectors(route: &Route) -> bool {
+    let is = |one: &Rc<Deployment>| matches!(&one.serves, Serves::Model(model) if is_embedding(model));
+    route.tiers.iter().flatten().any(is)
+}
+
+/// Remarks where deployments of one model are bounded or priced differently: here a model has one price at an upstream.
+pub(super) fn remark_differences(draft: &mut Draft) {
+    for ((_, serves), members) in grouped(draft.deployments.clone(), |one| (one.address.clone(), one.serves.clone())) {
+        let first = members.first().map(|one| (one.facts.limits, one.facts.price));
+        if let Serves::Model(model) = serves
+            && members.iter().any(|one| Some((one.facts.limits, one.facts.price)) != first)
+        {
+            draft.remark(format!("`{model}`: its deployments differ in limits or prices; the smallest limit holds for each key, and the first price"));
+        }
+    }
+}
+
+/// `[{"a": ["b", "c"]}, …]`, or one table.
+fn chain(said: &Said<'_>) -> Result<BTreeMap<String, Vec<String>>, Fault> {
+    let tables = if said.is_list() { said.list()? } else { vec![said.clone()] };
+    let mut chain: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for table in tables {
+        for (name, targets) in table.table()? {
+            chain.entry(name.to_owned()).or_default().extend(names(&targets)?);
+        }
+    }
+    Ok(chain)
+}
+
+/// A list of names; some are tables with the name and parameters.
+fn names(said: &Said<'_>) -> Result<Vec<String>, Fault> {
+    if said.is_text() {
+        return Ok(vec![said.text()?.to_owned()]);
+    }
+    said.list()?.iter().map(name).collect()
+}
+
+fn name(said: &Said<'_>) -> Result<String, Fault> {
+    let text = if said.is_text() { said.text()? } else { said.need("model")?.text()? };
+    Ok(text.to_owned())
+}

@@ -1,0 +1,86 @@
+//! The policy as text: what good answers are worth, as the balanced policy has it, and the routes of the draft.
+
+use crate::policy::builtin;
+
+use super::draft::{Draft, Refusals, Unlisted};
+use super::layout::{Laid, Layout};
+use super::toml_text::{comment, list, put, quoted};
+
+/// `policy.toml`; `None` where no route needs one.
+pub(super) fn policy(draft: &Draft, layout: &Layout, origin: &str) -> Option<String> {
+    if layout.routes.is_empty() {
+        return None;
+    }
+    let mut text = comment(&format!(
+        "How to choose; written by `faregate init`{origin}. It is reloaded while it runs. Weights and strategies are \
+         gone: inside a tier the lowest expected cost of each request wins, money, waiting and failures counted."
+    ));
+    put!(text, "\n{}", objective());
+    defaults(draft, layout, &mut text);
+    layout.routes.iter().for_each(|one| route(one, &mut text));
+    Some(text)
+}
+
+/// `[objective]` of the balanced policy, with its comments.
+fn objective() -> &'static str {
+    let text = builtin("balanced").map_or("", |one| one.text);
+    let after = text.find("[objective]").and_then(|start| text.get(start..)).unwrap_or("");
+    after.split_once("[defaults]").map_or(after, |(objective, _)| objective).trim_end()
+}
+
+fn defaults(draft: &Draft, layout: &Layout, text: &mut String) {
+    *text += "\n[defaults]\n";
+    *text += match draft.unlisted {
+        Unlisted::Refuse => {
+            "# A model that no route lists is refused, as before; \"allow\" serves all that upstreams have.\n\
+             unlisted = \"refuse\"\n"
+        }
+        Unlisted::Allow => {
+            "# A model that no route lists goes to the upstreams that have it; \"refuse\" answers `no_route`.\n\
+             unlisted = \"allow\"\n"
+        }
+    };
+    if layout.upstreams.iter().flat_map(|one| &one.models).any(super::models::Model::is_unpriced) {
+        *text += "\n# Some models have no price yet: they serve after all of their tier that have one. \"exclude\" leaves them out.\n";
+        *text += "unknown_price = \"allow\"\n";
+    }
+    let total = draft.total.unwrap_or(300);
+    *text += "\n# How long to wait: for a connection, a stream's first token, between its tokens, and in all.\n";
+    put!(text, "timeouts = {{ connect = \"1s\", first_token = \"10s\", idle = \"30s\", total = \"{total}s\" }}");
+    let tiers = layout.routes.iter().map(|route| route.tiers.len()).max().unwrap_or_default();
+    let tiers = u64::try_from(tiers).unwrap_or(u64::MAX);
+    let attempts = draft.attempts.unwrap_or(3).max(tiers).clamp(1, 10);
+    *text += "\n# Tries per request, the first included; extra ones stay below this share of all requests.\n";
+    put!(text, "retry = {{ attempts = {attempts}, budget = \"20%\", floor = \"1/s\" }}");
+}
+
+fn route(route: &Laid, text: &mut String) {
+    put!(text, "\n[[routes]]\nname = {}\nmodels = {}", quoted(&route.name), list(&route.models));
+    match route.tiers.as_slice() {
+        [tier] => put!(text, "cluster = {}", list(tier)),
+        tiers => {
+            *text += "cluster = [  # a tier is used when nothing in those above can answer\n";
+            for tier in tiers {
+                put!(text, "  {},", list(tier));
+            }
+            *text += "]\n";
+        }
+    }
+    route.total.iter().for_each(|total| put!(text, "timeouts = {{ total = \"{total}s\" }}"));
+    match route.refusals {
+        Refusals::Final => {}
+        Refusals::AskOthers => *text += "failover_on = [\"content_filter\"]\n",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_objective_is_the_balanced_policys() {
+        let table: toml::Table = objective().parse().unwrap();
+        let balanced: toml::Table = builtin("balanced").unwrap().text.parse().unwrap();
+        assert_eq!((table.len(), table.get("objective")), (1, balanced.get("objective")));
+    }
+}
