@@ -8,6 +8,7 @@ use memchr::memmem;
 use serde_json::Value;
 
 use super::messages;
+use super::nested;
 use super::object::Object;
 use super::splice::{InjectUsage, SplicePoints, splice};
 
@@ -16,7 +17,7 @@ use super::splice::{InjectUsage, SplicePoints, splice};
 pub struct Adjustments {
     /// Fields that have another name there. Where both stand in the body, the other one counts.
     pub rename: Vec<(String, String)>,
-    /// Fields that are refused there.
+    /// Fields that are refused there, by their paths: `seed`, `tools[].function.strict`.
     pub drop: Vec<String>,
     /// Texts that are called otherwise: the field, the text, and what is written instead.
     pub replace: Vec<(String, String, String)>,
@@ -28,6 +29,8 @@ pub struct Adjustments {
     pub set: Vec<(String, String)>,
     /// What becomes of the reasoning in earlier turns.
     pub reasoning: Reasoning,
+    /// In which form messages are taken.
+    pub content: Content,
     /// Roles that are called otherwise.
     pub roles: Vec<(String, String)>,
     /// Which streams are asked for as whole answers.
@@ -65,6 +68,16 @@ pub enum Reasoning {
     Stripped,
     /// It has to be there where tools were called, and is put there if it is not.
     Required,
+}
+
+/// In which form messages are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    /// As texts and as lists of parts.
+    #[default]
+    Any,
+    /// As texts: a list of nothing but texts becomes one.
+    Text,
 }
 
 /// A body as it is sent, and what was changed.
@@ -145,18 +158,23 @@ impl Adjustments {
         if more.reasoning != Reasoning::Kept {
             self.reasoning = more.reasoning;
         }
+        if more.content != Content::Any {
+            self.content = more.content;
+        }
     }
 
     /// Whether it could change `body`. Looks for names only, so that a body without them need not be read again.
     fn may_concern(&self, body: &[u8]) -> bool {
         let has = |name: &str| memmem::find(body, name.as_bytes()).is_some();
-        let renamed = self.rename.iter().map(|(name, _)| name);
-        let replaced = self.replace.iter().map(|(name, ..)| name);
-        let bounded = self.bounds.iter().map(|(name, _)| name);
+        let renamed = self.rename.iter().map(|(name, _)| name.as_str());
+        let dropped = self.drop.iter().map(|path| nested::last_name(path));
+        let replaced = self.replace.iter().map(|(name, ..)| name.as_str());
+        let bounded = self.bounds.iter().map(|(name, _)| name.as_str());
         !self.default.is_empty()
             || !self.set.is_empty()
-            || renamed.chain(&self.drop).chain(replaced).chain(bounded).any(|name| has(name))
+            || renamed.chain(dropped).chain(replaced).chain(bounded).any(has)
             || self.roles.iter().any(|(role, _)| has(role))
+            || (self.content == Content::Text && has(messages::PART))
             || match self.reasoning {
                 Reasoning::Kept => false,
                 Reasoning::Stripped => has(messages::REASONING),
@@ -193,7 +211,7 @@ impl Adjustments {
             rename(object, from, to, told);
         }
         for name in &self.drop {
-            if object.remove(name) {
+            if nested::remove(object, name) {
                 told.push(format!("{name} dropped"));
             }
         }
@@ -224,10 +242,10 @@ impl Adjustments {
     }
 
     fn apply_to_messages(&self, object: &mut Object<'_>, told: &mut Vec<String>) {
-        if self.roles.is_empty() && self.reasoning == Reasoning::Kept {
+        if self.roles.is_empty() && self.reasoning == Reasoning::Kept && self.content == Content::Any {
             return;
         }
-        let changed = object.get("messages").and_then(|raw| messages::adjust(raw, &self.roles, self.reasoning, told));
+        let changed = object.get("messages").and_then(|raw| messages::adjust(raw, self, told));
         if let Some(messages) = changed {
             object.set("messages", messages);
         }

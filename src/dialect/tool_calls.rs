@@ -1,8 +1,8 @@
 //! Tool calls in streams as OpenAI's clients expect them.
 //!
 //! Clients put the pieces of a call together by `index`, and take `id` and `name` from wherever they stand. Some
-//! providers number every call -1, repeat an empty id or name with each piece, or send no id at all: a client would then
-//! lose a call, or its name. Frames that are as they should be are not touched.
+//! providers number every call -1 or 0, repeat an empty id or name with each piece, or send no id at all: a client would
+//! then lose a call, or its name. Frames that are as they should be are not touched.
 
 use std::collections::HashMap;
 
@@ -12,8 +12,17 @@ use serde_json::{Map, Value};
 /// What is known of the calls of one stream.
 #[derive(Debug, Default)]
 pub struct ToolCalls {
-    /// By choice: the ids of its calls, in their order.
-    known: HashMap<u64, Vec<Option<String>>>,
+    /// By choice.
+    known: HashMap<u64, Known>,
+}
+
+/// What is known of the calls of one choice.
+#[derive(Debug, Default)]
+struct Known {
+    /// Their ids, in their order.
+    ids: Vec<Option<String>>,
+    /// Where the calls are now whose number was that of another one.
+    moved: HashMap<usize, usize>,
 }
 
 impl ToolCalls {
@@ -37,25 +46,25 @@ impl ToolCalls {
 }
 
 /// Mends one piece of a call. Says whether there was anything to mend.
-fn mend(piece: &mut Map<String, Value>, known: &mut Vec<Option<String>>, stream: &str) -> bool {
+fn mend(piece: &mut Map<String, Value>, known: &mut Known, stream: &str) -> bool {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
     let id = text(piece.get("id"));
     let name = text(piece.get("function").and_then(|function| function.get("name")));
     let told = piece.get("index").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
-    let index = told.unwrap_or_else(|| place(known, id.as_deref(), name.is_some()));
-    let mut changed = told.is_none();
+    let index = known.place(told, id.as_deref(), name.is_some());
+    let mut changed = told != Some(index);
     if changed {
         piece.insert("index".to_owned(), index.into());
     }
-    let begins = known.get(index).is_none();
+    let begins = known.ids.get(index).is_none();
     if begins {
-        known.resize(index + 1, None);
+        known.ids.resize(index + 1, None);
         let id = id.unwrap_or_else(|| {
             changed = true;
             format!("call_{stream}_{index}")
         });
         piece.insert("id".to_owned(), id.as_str().into());
-        if let Some(place) = known.get_mut(index) {
+        if let Some(place) = known.ids.get_mut(index) {
             *place = Some(id);
         }
         return changed;
@@ -68,13 +77,31 @@ fn mend(piece: &mut Map<String, Value>, known: &mut Vec<Option<String>>, stream:
         })
 }
 
-/// The place of a piece that does not say it: a call of its own if it brings an id that is new, or a name without one.
-fn place(known: &[Option<String>], id: Option<&str>, has_name: bool) -> usize {
-    let last = known.len().saturating_sub(1);
-    match id {
-        Some(id) => known.iter().position(|one| one.as_deref() == Some(id)).unwrap_or(known.len()),
-        None if has_name || known.is_empty() => known.len(),
-        None => last,
+impl Known {
+    /// The place of a piece that says it is at `told`, or does not say.
+    fn place(&mut self, told: Option<usize>, id: Option<&str>, has_name: bool) -> usize {
+        let Some(told) = told else { return self.untold(id, has_name) };
+        let here = self.moved.get(&told).copied().unwrap_or(told);
+        let other = self.ids.get(here).and_then(Option::as_deref);
+        // A name under an id that is not the one of this place: another call under the same number.
+        let begins_another = has_name && other.is_some() && id.is_some_and(|id| Some(id) != other);
+        if !begins_another {
+            return here;
+        }
+        let place = self.untold(id, has_name);
+        self.moved.insert(told, place);
+        place
+    }
+
+    /// The place of a piece that does not say it: a call of its own if it brings an id that is new, or a name without
+    /// one.
+    fn untold(&self, id: Option<&str>, has_name: bool) -> usize {
+        let count = self.ids.len();
+        match id {
+            Some(id) => self.ids.iter().position(|one| one.as_deref() == Some(id)).unwrap_or(count),
+            None if has_name || count == 0 => count,
+            None => count - 1,
+        }
     }
 }
 
@@ -116,6 +143,15 @@ mod tests {
         let found = repaired(&[call("a", "{"), more, call("b", "{}")]);
         let index = |at: usize| found[at].as_ref().unwrap()[0]["index"].clone();
         assert_eq!([index(0), index(1), index(2)], [json!(0), json!(0), json!(1)]);
+    }
+
+    #[test]
+    fn calls_that_share_a_number_are_told_apart_by_their_ids() {
+        let call = |id: &str, arguments: &str| json!([{ "index": 0, "id": id, "function": { "name": "f", "arguments": arguments } }]);
+        let more = json!([{ "index": 0, "function": { "arguments": "}" } }]);
+        let found = repaired(&[call("a", "{}"), call("b", "{"), more]);
+        let index = |at: usize| found[at].as_ref().unwrap()[0]["index"].clone();
+        assert_eq!((&found[0], index(1), index(2)), (&None, json!(1), json!(1)));
     }
 
     #[test]

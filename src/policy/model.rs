@@ -15,8 +15,8 @@ pub use super::base_url::{BaseUrl, Scheme};
 pub use super::client_headers::{AllowedHeaders, ClientHeader};
 pub use super::feed::{Feed, FeedFormat, FeedUrl};
 pub use super::tariff::{Confidence, PriceOrigin};
-use crate::dialect::Adjustments;
 use crate::dialect::faults::FaultTable;
+use crate::dialect::{Adjustments, Forms};
 use crate::engine::{
     Capabilities, Failure, Handicap, HedgePolicy, Limits, Mode, Objective, Price, RetryPolicy, Scope, Unit,
 };
@@ -215,7 +215,7 @@ pub struct Endpoint {
     /// What it is known to be able to do.
     pub capabilities: Capabilities,
     /// What is changed of its requests.
-    pub adjustments: Arc<Adjustments>,
+    pub adjustments: Arc<Forms>,
     /// What the provider allows this model through this key.
     pub limits: Limits,
 }

@@ -102,7 +102,7 @@ impl Call {
     pub(super) fn is_faked(&self, snapshot: &Snapshot, endpoint: EndpointIx) -> bool {
         let tools = self.request.needs.covers(Capabilities::TOOLS);
         let is_stream = self.kind == Kind::Chat && self.request.mode == Mode::Stream;
-        is_stream && snapshot.model.endpoints[endpoint].adjustments.fakes_stream(tools)
+        is_stream && snapshot.model.endpoints[endpoint].adjustments.of(Mode::Stream).fakes_stream(tools)
     }
 
     /// What was changed of it for `endpoint`, if anything.

@@ -125,7 +125,7 @@ pub(super) async fn ask(
     let endpoint = guard.endpoint();
     let target = Arc::clone(&snapshot.seats[endpoint].target);
     let takes_usage = target.server.takes_usage()
-        && !snapshot.model.endpoints[endpoint].adjustments.drops("stream_options")
+        && !snapshot.model.endpoints[endpoint].adjustments.of(Mode::Stream).drops("stream_options")
         && !call.is_faked(snapshot, endpoint);
     let inject = if takes_usage { call.inject_usage } else { InjectUsage::No };
     let first = letter(snapshot, call, endpoint, inject);
@@ -255,8 +255,10 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
 fn letter<'a>(snapshot: &Snapshot, call: &'a Call, endpoint: EndpointIx, inject: InjectUsage) -> Letter<'a> {
     let Endpoint { model, adjustments, .. } = &snapshot.model.endpoints[endpoint];
     let whole = Adjustments::whole_answer();
-    let mut rules = vec![&snapshot.model.routes[call.route].params, &**adjustments];
-    rules.extend(call.is_faked(snapshot, endpoint).then_some(&whole));
+    let is_faked = call.is_faked(snapshot, endpoint);
+    let mode = if is_faked { Mode::Plain } else { call.request.mode };
+    let mut rules = vec![&snapshot.model.routes[call.route].params, adjustments.of(mode)];
+    rules.extend(is_faked.then_some(&whole));
     let adjusted = match call.kind {
         Kind::Chat | Kind::Completion => adjust(&call.body, &call.splice, model, inject, &rules),
         Kind::Embedding => Adjusted { segments: splice(&call.body, &call.splice, model, inject), told: Vec::new() },

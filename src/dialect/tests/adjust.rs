@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::dialect::{Adjustments, Bounds, InjectUsage, Kind, Reasoning, adjust, read_head};
+use crate::dialect::{Adjustments, Bounds, Content, InjectUsage, Kind, Reasoning, adjust, read_head};
 
 fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
     all.iter().map(|(one, two)| ((*one).to_owned(), (*two).to_owned())).collect()
@@ -142,4 +142,27 @@ fn usage_is_asked_for_in_a_body_that_changes_too() {
     let found: Value = serde_json::from_slice(&adjusted.segments.concat()).unwrap();
     assert_eq!(found["stream_options"]["include_usage"], true);
     assert_eq!(found.get("seed"), None);
+}
+
+#[test]
+fn texts_in_parts_are_joined_where_only_texts_are_taken() {
+    let rules = Adjustments {
+        content: Content::Text,
+        roles: pairs(&[("developer", "system")]),
+        drop: vec!["messages[].name".into()],
+        ..Adjustments::default()
+    };
+    let text = |text: &str| json!({ "type": "text", "text": text });
+    let picture = json!([text("a"), { "type": "image_url", "image_url": { "url": "u" } }]);
+    let body = chat(&json!({ "messages": [
+        { "role": "developer", "content": [text("a"), text("b")], "name": "n" }, { "role": "user", "content": picture },
+    ] }));
+    let (found, told) = changed(&body, &rules);
+    assert_eq!(
+        found["messages"],
+        json!([
+            { "role": "system", "content": "a\nb" }, { "role": "user", "content": picture },
+        ])
+    );
+    assert_eq!(told, ["messages[].name dropped", "content joined", "role developer to system"]);
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::dialect::Adjustments;
+use crate::dialect::Forms;
 use crate::dialect::faults::FaultTable;
 use crate::dialect::glob::Glob;
 use crate::engine::{Capabilities, Limits, Price};
@@ -111,13 +111,17 @@ impl Origin {
 }
 
 /// What its errors mean: by the operator, by its provider, by what is usual.
-fn adjustments(raw: &RawUpstream, origin: &Origin, listing: &Listing<'_>) -> Arc<Adjustments> {
+fn adjustments(raw: &RawUpstream, origin: &Origin, listing: &Listing<'_>) -> Arc<Forms> {
     let listed = match origin {
         Origin::Own => &[][..],
         Origin::Listed(provider, _) => &provider.quirks,
     };
-    let mut all = Adjustments::default();
-    listed.iter().chain(&raw.quirks).filter_map(|quirk| quirk.of(listing.real_name())).for_each(|one| all.extend(one));
+    let mut all = Forms::default();
+    for quirk in listed.iter().chain(&raw.quirks) {
+        if let Some(one) = quirk.of(listing.real_name()) {
+            all.extend(quirk.when, one);
+        }
+    }
     Arc::new(all)
 }
 
@@ -278,7 +282,7 @@ fn key_name(key: &RawKey, of: usize, taken: &mut HashSet<String>, context: &Cont
 }
 
 fn add_model(
-    (raw, adjustments): (&RawUpstream, Arc<Adjustments>),
+    (raw, adjustments): (&RawUpstream, Arc<Forms>),
     said: Said<'_>,
     upstream: UpstreamIx,
     keys: &[Access],

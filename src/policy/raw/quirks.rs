@@ -4,7 +4,7 @@ use serde_json::Value;
 use toml::de::DeValue;
 
 use crate::dialect::glob::Glob;
-use crate::dialect::{Adjustments, Bounds, FakeStream, Reasoning};
+use crate::dialect::{Adjustments, Bounds, Content, FakeStream, Reasoning, When};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::{Fields, Spoiled};
 use crate::policy::read::{Node, word};
@@ -16,6 +16,8 @@ use super::upstreams::words;
 pub(crate) struct Quirk {
     /// All models if empty.
     models: Vec<Glob>,
+    /// In which form of answer.
+    pub(crate) when: When,
     adjustments: Adjustments,
 }
 
@@ -31,6 +33,7 @@ impl Quirk {
 pub(crate) fn quirk(node: &Node<'_>) -> Option<Quirk> {
     node.fields(|fields: &Fields<'_>| {
         let models = fields.get("models", |node| node.list(|item| word(item).map(|text| Glob::new(&text))));
+        let when = fields.get("when", |node| node.choice(&WHEN)).unwrap_or_default();
         let adjustments = Adjustments {
             rename: fields.get("rename", pairs).unwrap_or_default(),
             drop: fields.get("drop", words).unwrap_or_default(),
@@ -38,19 +41,24 @@ pub(crate) fn quirk(node: &Node<'_>) -> Option<Quirk> {
             bounds: fields
                 .get("bounds", |node| node.entries(|name, node| Some((name.value, bounds(node)?))))
                 .unwrap_or_default(),
-            default: Vec::new(),
+            default: fields.get("default", values).unwrap_or_default(),
             set: fields.get("set", values).unwrap_or_default(),
             reasoning: fields.get("reasoning", |node| node.choice(&REASONING)).unwrap_or_default(),
+            content: fields.get("content", |node| node.choice(&CONTENT)).unwrap_or_default(),
             roles: fields.get("roles", pairs).unwrap_or_default(),
             fake_stream: fields.get("fake_stream", |node| node.choice(&FAKE_STREAM)).unwrap_or_default(),
         };
         if adjustments.is_empty() && fields.spoiled() == Spoiled::No {
-            let hint = "give rename, drop, replace, bounds, set, roles, reasoning or fake_stream";
+            let hint = "give rename, drop, replace, bounds, default, set, roles, reasoning, content or fake_stream";
             fields.report.push(Diagnostic::warning(&node.place, "this quirk changes nothing").hint(hint));
         }
-        Some(Quirk { models: models.unwrap_or_default(), adjustments })
+        Some(Quirk { models: models.unwrap_or_default(), when, adjustments })
     })?
 }
+
+const WHEN: [(&str, When); 3] = [("always", When::Always), ("plain", When::Plain), ("stream", When::Stream)];
+
+const CONTENT: [(&str, Content); 2] = [("any", Content::Any), ("text", Content::Text)];
 
 const REASONING: [(&str, Reasoning); 3] =
     [("keep", Reasoning::Kept), ("strip", Reasoning::Stripped), ("require", Reasoning::Required)];

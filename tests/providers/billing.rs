@@ -1,0 +1,120 @@
+//! Whether what an answer used, and what is left of a quota, arrive as they were told: to the token.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::checks::{Outcome, Probe};
+use crate::client::with;
+use crate::facts::{Facts, Usage};
+use crate::stream;
+
+/// How often it is looked for what settles after an answer's end, and how long between two looks.
+const LOOKS: u32 = 500;
+const BETWEEN: Duration = Duration::from_millis(20);
+/// Dollars that rounding may take.
+const ROUNDING: f64 = 1e-9;
+
+/// Plain and streamed, with and without being asked for.
+pub(crate) fn is_right(probe: &Probe<'_>) -> Result<(), String> {
+    let facts = &probe.provider.facts;
+    let before = used(probe)?;
+    let reply = probe.answered(&probe.question())?;
+    let told = reply.json()?["usage"]["prompt_tokens"].clone();
+    if told != facts.usage.report.0["prompt_tokens"] {
+        return Err(format!("the client was told {told} tokens"));
+    }
+    let shown: f64 = reply.header("x-faregate-cost-usd").unwrap_or("none").parse().map_err(|_| "no cost")?;
+    let bill = bill(probe, &facts.usage)?;
+    if (shown - bill).abs() > ROUNDING {
+        return Err(format!("costs {bill} dollars, and {shown} were billed"));
+    }
+    counted(probe, &before, 1)?;
+
+    let asking = json!({ "stream": true, "stream_options": { "include_usage": true } });
+    let streamed = stream::told(probe.answered(&with(probe.question(), &asking))?.chunks()?)?;
+    if streamed.usage["prompt_tokens"] != facts.usage.report.0["prompt_tokens"] {
+        return Err(format!("a stream was asked for usage, and had {}", streamed.usage));
+    }
+    counted(probe, &before, 2)?;
+
+    let quiet = stream::told(probe.answered(&with(probe.question(), &json!({ "stream": true })))?.chunks()?)?;
+    if quiet.chunks.iter().any(|chunk| chunk["choices"] == json!([])) {
+        return Err("a stream had a chunk of usage that nobody asked for".to_owned());
+    }
+    counted(probe, &before, 3)
+}
+
+/// The tokens of all requests so far, by kind, and their dollars.
+fn used(probe: &Probe<'_>) -> Result<BTreeMap<&'static str, f64>, String> {
+    let (upstream, model) = (&probe.provider.first().upstream, &probe.provider.facts.model);
+    let metrics = probe.stage.metrics()?;
+    let tokens = ["input", "cached_input", "output", "reasoning"].map(|kind| {
+        let labels = format!("kind=\"{kind}\",model=\"{model}\",tenant=\"none\",upstream=\"{upstream}\"");
+        (kind, metrics.of(&format!("faregate_tokens_total{{{labels}}}")))
+    });
+    Ok(tokens.into_iter().collect())
+}
+
+/// Waits until as much as this many answers use has been counted, and no more.
+fn counted(probe: &Probe<'_>, before: &BTreeMap<&'static str, f64>, answers: u32) -> Result<(), String> {
+    let Usage { input, cached_input, output, reasoning, .. } = &probe.provider.facts.usage;
+    let one = [("input", input), ("cached_input", cached_input), ("output", output), ("reasoning", reasoning)];
+    let expected: BTreeMap<_, _> =
+        one.into_iter().map(|(kind, tokens)| (kind, before[kind] + f64::from(answers) * number(*tokens))).collect();
+    let mut found = used(probe)?;
+    for _ in 0..LOOKS {
+        if found == expected {
+            return Ok(());
+        }
+        thread::park_timeout(BETWEEN);
+        found = used(probe)?;
+    }
+    Err(format!("after {answers} answers {found:?} tokens were counted instead of {expected:?}"))
+}
+
+/// What these tokens cost at the list price of this moment.
+fn bill(probe: &Probe<'_>, usage: &Usage) -> Result<f64, String> {
+    let (upstream, model) = (&probe.provider.first().upstream, &probe.provider.facts.model);
+    let metrics = probe.stage.metrics()?;
+    let price = |kind: &str| {
+        let labels = format!("kind=\"{kind}\",model=\"{model}\",upstream=\"{upstream}\"");
+        metrics.of(&format!("faregate_price_usd_per_mtok{{{labels}}}"))
+    };
+    let (input, output) = (price("input"), price("output"));
+    let cached = Some(price("cached_input")).filter(|price| *price > 0.0).unwrap_or(input);
+    let fresh = number(usage.input - usage.cached_input);
+    Ok((fresh * input + number(usage.cached_input) * cached + number(usage.output) * output) / 1e6)
+}
+
+fn number(tokens: u64) -> f64 {
+    f64::from(u32::try_from(tokens).unwrap())
+}
+
+/// What its headers tell of quota is what the admin plane shows.
+pub(crate) fn quota(probe: &Probe<'_>) -> Outcome {
+    let Facts { quota, model, .. } = &*probe.provider.facts;
+    let Some(quota) = quota else { return Outcome::Lacking };
+    let upstream = &probe.provider.first().upstream;
+    let id = format!("{upstream}/{model}#main");
+    let shows = |kind: &str, left: f64| -> Result<(), String> {
+        let labels = format!("endpoint=\"{id}\",kind=\"{kind}\"");
+        near(kind, probe.stage.metrics()?.of(&format!("faregate_quota_remaining_ratio{{{labels}}}")), left)
+    };
+    let check = || -> Result<(), String> {
+        probe.answered(&probe.question())?;
+        quota.left.iter().try_for_each(|(kind, left)| shows(kind, *left))?;
+        let least = quota.left.values().copied().fold(f64::INFINITY, f64::min);
+        let shown = probe.stage.endpoint(upstream, model)?["quota_remaining"].clone();
+        near("/v1/endpoints", shown.as_f64().ok_or_else(|| format!("quota_remaining is {shown}"))?, least)
+    };
+    check().map_or_else(Outcome::Fails, |()| Outcome::Holds)
+}
+
+/// It grows back from the moment that it was told.
+fn near(what: &str, found: f64, told: f64) -> Result<(), String> {
+    let fits = found >= told - 0.05 && found < 1.0 - (1.0 - told) / 2.0;
+    if fits { Ok(()) } else { Err(format!("{what}: {told} were left, and it shows {found}")) }
+}
