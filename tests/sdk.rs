@@ -11,13 +11,14 @@ mod daemon;
 mod files;
 #[path = "support/refusals.rs"]
 mod refusals;
+#[path = "support/sdks.rs"]
+mod sdks;
 #[path = "support/tools.rs"]
 mod tools;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::Command;
 
 use daemon::{Daemon, address_in};
@@ -62,31 +63,15 @@ fn provider(folder: &TempDir, models: &str, key: &str) -> Daemon {
     Daemon::start(&arguments, folder.path())
 }
 
-/// A Python that has the SDK: the project's own environment if there is one, else the one on PATH.
-fn python(what: &str) -> Option<PathBuf> {
-    let own = project(".venv/bin/python");
-    let python = if own.is_file() { own } else { tools::find("python3", what)? };
-    let found = Command::new(&python).args(["-c", "import openai"]).output().unwrap().status.success();
-    if !found {
-        tools::missing("the Python package `openai` is not installed (tests/sdk/python/requirements.txt)", what);
-    }
-    found.then_some(python)
-}
-
 #[test]
 fn the_python_sdk_is_served_as_by_openai() {
-    let Some(python) = python("the suite of the Python SDK") else { return };
+    let Some(python) = sdks::python("the suite of the Python SDK") else { return };
     Stage::new().run(Command::new(python).arg(project("tests/sdk/python/suite.py")));
 }
 
 #[test]
 fn the_node_sdk_is_served_as_by_openai() {
-    let what = "the suite of the Node SDK";
-    let Some(node) = tools::find("node", what) else { return };
-    let folder = project("tests/sdk/node");
-    if !folder.join("node_modules/openai").is_dir() {
-        return tools::missing("the Node package `openai` is not installed (npm ci in tests/sdk/node)", what);
-    }
+    let Some((node, folder)) = sdks::node("the suite of the Node SDK") else { return };
     Stage::new().run(Command::new(node).args(["--test", "suite.test.mjs"]).current_dir(folder));
 }
 
@@ -116,7 +101,7 @@ fn moving_house() -> Stage {
 
 #[test]
 fn an_application_of_openais_goes_on_where_openai_refuses_its_region() {
-    let Some(python) = python("the application that moves house") else { return };
+    let Some(python) = sdks::python("the application that moves house") else { return };
     let mut stage = moving_house();
     // All that its operator changes: what the SDK itself reads.
     let address = stage.faregate.address("data plane listening");

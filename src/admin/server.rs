@@ -215,7 +215,10 @@ impl Plane {
                 WishedState::Enabled => seat.cell.set_wish(Override::Enabled),
                 WishedState::Draining => seat.cell.set_wish(Override::Draining),
                 WishedState::Disabled => seat.cell.set_wish(Override::Disabled),
-                WishedState::Reset => seat.cell.reset(),
+                WishedState::Reset => {
+                    seat.cell.reset();
+                    seat.quotas.forget_refusals();
+                }
             }
             tracing::info!(endpoint = %seat.cell.id, state = wish.state.label(), "endpoint changed by an operator");
         }

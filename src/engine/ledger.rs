@@ -182,6 +182,11 @@ impl Ledger {
         }
     }
 
+    /// Forgets what refusals have shown.
+    pub const fn forget_refusals(&mut self) {
+        self.ceiling = None;
+    }
+
     /// Replaces what was set aside by what was used.
     pub fn settle(&mut self, reservation: Reservation, used: impl Into<Load>, now: Timestamp) {
         self.close(reservation, 1, used.into(), now);

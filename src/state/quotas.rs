@@ -76,6 +76,11 @@ impl Quotas {
         self.model.ledger.lock().refused(&tickets.model, now);
     }
 
+    /// Forgets what refusals have shown: the provider may have raised a limit.
+    pub fn forget_refusals(&self) {
+        self.model.ledger.lock().forget_refusals();
+    }
+
     /// Replaces what was set aside by what was used.
     pub fn settle(&self, tickets: Tickets, used: Load, now: Timestamp) {
         self.account.ledger.lock().settle(tickets.account, used, now);

@@ -86,13 +86,12 @@ pub(crate) fn thoughts(name: &str) -> Value {
 fn place(thoughts: Thoughts, body: &Value) -> Option<&'static str> {
     match thoughts {
         Thoughts::ReasoningContent => Some("reasoning_content"),
-        Thoughts::Reasoning => Some("reasoning"),
         Thoughts::TagsUnlessSplit if body["reasoning_split"] == true => Some("reasoning_details"),
         Thoughts::TagsUnlessSplit => Some(""),
         Thoughts::ReasoningUnlessDeepseekStyle if body["reasoning_format"] == "deepseek-style" => {
             Some("reasoning_content")
         }
-        Thoughts::ReasoningUnlessDeepseekStyle => Some("reasoning"),
+        Thoughts::Reasoning | Thoughts::ReasoningUnlessDeepseekStyle => Some("reasoning"),
         Thoughts::Hidden => None,
     }
 }

@@ -7,7 +7,7 @@ use crate::asks;
 use crate::client::{Reply, chat, question, with};
 use crate::facts::Thoughts;
 use crate::stage::{Host, Model, Provider, Stage};
-use crate::{billing, stream};
+use crate::{billing, errors, stream};
 
 /// What came of one column: nothing to try, or whether it holds.
 pub(crate) enum Outcome {
@@ -39,6 +39,7 @@ pub(crate) fn all(stage: &Stage, provider: &Provider) -> Vec<(&'static str, Outc
         ("JSON schema", if_able("json_schema", probe.each(Probe::keeps_to_a_schema))),
         ("usage", tried(billing::is_right(&probe))),
         ("quota headers", billing::quota(&probe)),
+        ("errors", errors::are_understood(&probe)),
     ]
 }
 

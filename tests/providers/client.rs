@@ -50,6 +50,11 @@ pub(crate) fn page(of: &str, path: &str) -> Result<Reply, String> {
     send(of, "GET", path, "", "")
 }
 
+/// A wish to the admin plane.
+pub(crate) fn tell(to: &str, path: &str, wish: &str) -> Result<Reply, String> {
+    send(to, "POST", path, "", wish)
+}
+
 fn send(to: &str, method: &str, path: &str, headers: &str, body: &str) -> Result<Reply, String> {
     let failed = |error: std::io::Error| format!("{method} {path}: {error}");
     let mut connection = TcpStream::connect(to).map_err(failed)?;

@@ -28,9 +28,6 @@ pub(crate) struct Facts {
     /// Models that the catalogue leaves to the operator, with what they can do.
     #[serde(default)]
     pub(crate) models: BTreeMap<String, Vec<String>>,
-    /// What nobody has confirmed.
-    #[serde(default)]
-    pub(crate) unconfirmed: Vec<String>,
     /// Parameters of its own that a client may send to it.
     #[serde(default)]
     pub(crate) own_parameters: Option<Json>,
@@ -155,6 +152,7 @@ pub(crate) enum UsageAt {
 /// How a stream's tool calls are cut.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Calls {
     pub(crate) index: Index,
     /// Later pieces have an empty id, rather than none.
@@ -242,10 +240,21 @@ pub(crate) fn all() -> Vec<Facts> {
     catalog::PROVIDERS.iter().map(|entry| read(entry.name)).collect()
 }
 
+impl Facts {
+    /// Whose words these are.
+    fn sources(&self) -> impl Iterator<Item = &str> {
+        let rules = self.refuses.iter().map(|rule| &rule.source);
+        let replies = [Some(&self.refusal), self.denial.as_ref()].into_iter().flatten().map(|reply| &reply.source);
+        let rest = [Some(&self.usage.source), self.quota.as_ref().map(|quota| &quota.source)].into_iter().flatten();
+        rules.chain(replies).chain(rest).chain(self.errors.iter().map(|error| &error.source)).map(String::as_str)
+    }
+}
+
 fn read(name: &str) -> Facts {
     let path = crate::files::project(&format!("tests/providers/facts/{name}.toml"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut facts: Facts = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(facts.sources().all(|source| !source.is_empty()), "{name}: a fact without a source");
     name.clone_into(&mut facts.name);
     facts
 }

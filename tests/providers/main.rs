@@ -14,6 +14,8 @@
 mod daemon;
 #[path = "../support/files.rs"]
 mod files;
+#[path = "../support/sdks.rs"]
+mod sdks;
 #[path = "../support/tools.rs"]
 mod tools;
 
@@ -22,12 +24,15 @@ mod asks;
 mod billing;
 mod checks;
 mod client;
+mod errors;
 mod facts;
 mod frames;
 mod rule;
+mod sdk;
 mod stage;
 mod stream;
 mod strict;
+mod table;
 mod wire;
 
 use std::thread;
@@ -37,22 +42,18 @@ use stage::Stage;
 #[test]
 fn every_provider_serves_as_the_catalogue_says() {
     let stage = Stage::new();
-    let failures: Vec<String> = thread::scope(|scope| {
-        let runs: Vec<_> =
-            stage.providers.iter().map(|provider| scope.spawn(|| checks::all(&stage, provider))).collect();
-        let found = runs.into_iter().map(|run| run.join().unwrap());
-        let failed = |(column, outcome)| match outcome {
-            checks::Outcome::Fails(why) => Some(format!("{column}: {why}")),
-            checks::Outcome::Holds | checks::Outcome::Lacking => None,
-        };
-        found.flatten().filter_map(failed).collect()
+    let found: Vec<_> = thread::scope(|scope| {
+        let stage = &stage;
+        let run = |provider| (provider, scope.spawn(move || checks::all(stage, provider)));
+        let runs: Vec<_> = stage.providers.iter().map(run).collect();
+        runs.into_iter().map(|(provider, run)| (provider, run.join().unwrap())).collect()
     });
-    let complaints: Vec<_> = stage.providers.iter().flat_map(|provider| provider.strict.complaints()).collect();
-    assert!(
-        failures.is_empty() && complaints.is_empty(),
-        "{}\n{}\n{}",
-        failures.join("\n"),
-        complaints.join("\n"),
-        stage.log()
-    );
+    let failed = |(column, outcome): &(&str, checks::Outcome)| match outcome {
+        checks::Outcome::Fails(why) => Some(format!("{column}: {why}")),
+        checks::Outcome::Holds | checks::Outcome::Lacking => None,
+    };
+    let mut failures: Vec<_> = found.iter().flat_map(|(_, outcomes)| outcomes).filter_map(failed).collect();
+    failures.extend(stage.providers.iter().flat_map(|provider| provider.strict.complaints()));
+    assert!(failures.is_empty(), "{}\n{}", failures.join("\n"), stage.log());
+    table::hold(&found);
 }

@@ -72,11 +72,11 @@ impl Rule {
         }
         let mut found = Vec::new();
         collect(body, &self.field, &mut found);
-        let wrong = |value: &Option<&Value>| match value {
+        let wrong = |value: Option<&Value>| match value {
             None => self.wanted,
             Some(value) => !self.takes(value),
         };
-        let value = found.into_iter().find(wrong)?;
+        let value = found.into_iter().find(|value| wrong(*value))?;
         Some(format!("{} = {} is not supported by {model}", self.field, value.unwrap_or(&Value::Null)))
     }
 

@@ -61,6 +61,14 @@ impl Host {
 }
 
 impl Provider {
+    /// What nobody has confirmed of what the catalogue says of it.
+    pub(crate) fn unverified(&self) -> Vec<String> {
+        let entry = catalog::find(&self.facts.name).unwrap();
+        let file: toml::Table = entry.text.parse().unwrap();
+        let listed = file.get("unverified").and_then(toml::Value::as_array).into_iter().flatten();
+        listed.filter_map(|fact| fact.as_str().map(str::to_owned)).collect()
+    }
+
     pub(crate) fn all() -> Vec<Self> {
         let provider = |facts: Facts| {
             let facts = Arc::new(facts);
@@ -174,6 +182,12 @@ impl Stage {
     /// The metrics as they are now.
     pub(crate) fn metrics(&self) -> Result<Metrics, String> {
         Ok(Metrics(client::page(&self.admin, "/metrics")?.text))
+    }
+
+    /// Makes an upstream forget what has gone wrong.
+    pub(crate) fn reset(&self, upstream: &str) -> Result<(), String> {
+        let reply = client::tell(&self.admin, &format!("/v1/endpoints/{upstream}"), r#"{"state":"reset"}"#)?;
+        if reply.status == 200 { Ok(()) } else { Err(format!("no reset: {} {}", reply.status, reply.text)) }
     }
 
     /// What the admin plane knows of an upstream's endpoint for a model.

@@ -53,17 +53,17 @@ pub(crate) fn wrong_key(name: &str) -> String {
 impl Provider {
     fn answer(&self, request: &Request) -> Response {
         for name in FOREIGN.iter().filter(|name| request.header(name).is_some()) {
-            self.complain(format!("the client's {name} arrived"));
+            self.complain(&format!("the client's {name} arrived"));
         }
         if let Some(denied) = self.check_key(request) {
             return denied;
         }
         if request.method != "POST" || !self.is_mine(&request.path) {
-            self.complain(format!("{} {} is not served", request.method, request.path));
+            self.complain(&format!("{} {} is not served", request.method, request.path));
             return whole(404, "{\"error\":{\"message\":\"no such path\"}}".to_owned());
         }
         let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
-            self.complain("the body is not JSON".to_owned());
+            self.complain("the body is not JSON");
             return self.refuse("malformed body");
         };
         if let Some(error) = self.provoked(&body) {
@@ -86,7 +86,7 @@ impl Provider {
             return None;
         }
         if shown != Some(&format!("Bearer {}", wrong_key(name))) {
-            self.complain(format!("a foreign key arrived: {shown:?}"));
+            self.complain(&format!("a foreign key arrived: {shown:?}"));
         }
         Some(denial.as_ref().map_or_else(|| whole(401, "{}".to_owned()), |reply| saying(reply, "")))
     }
@@ -127,7 +127,7 @@ impl Provider {
         Response { status: 200, headers, body }
     }
 
-    fn complain(&self, what: String) {
+    fn complain(&self, what: &str) {
         self.complaints.lock().push(format!("{}: {what}", self.facts.name));
     }
 }

@@ -87,11 +87,12 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
 fn write(to: &mut TcpStream, response: Response) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} -\r\n", response.status);
     for (name, value) in &response.headers {
-        head += &format!("{name}: {value}\r\n");
+        head.extend([name.as_str(), ": ", value, "\r\n"]);
     }
     match response.body {
         Body::Whole(text) => {
-            head += &format!("content-length: {}\r\n\r\n{text}", text.len());
+            let length = text.len().to_string();
+            head.extend(["content-length: ", &length, "\r\n\r\n", &text]);
             to.write_all(head.as_bytes())
         }
         Body::Pieces(pieces) => {
