@@ -31,6 +31,9 @@ pub(super) fn routes(declared: &[Declared], sections: &Sections<'_>, draft: &mut
     for (alias, target) in aliases.iter().filter(|(_, target)| !is_known(target)) {
         draft.remark(format!("model_group_alias `{alias}`: there is no `{target}` that can be called"));
     }
+    for name in chains.heads().filter(|name| *name != "*" && !is_known(name)) {
+        draft.remark(format!("fallbacks of `{name}`: there is no such group that can be called"));
+    }
     Ok(())
 }
 
@@ -96,6 +99,11 @@ impl Chains {
         let usual = setting(sections, "default_fallbacks").map_or_else(|| Ok(Vec::new()), |said| names(&said))?;
         let (too_long, refused) = (chain("context_window_fallbacks")?, chain("content_policy_fallbacks")?);
         Ok(Self { general: chain("fallbacks")?, too_long, refused, usual })
+    }
+
+    /// The groups that have fallbacks.
+    fn heads(&self) -> impl Iterator<Item = &String> {
+        self.general.keys().chain(self.too_long.keys()).chain(self.refused.keys())
     }
 
     fn extend(&self, route: &mut Route, groups: &[Route], aliases: &BTreeMap<String, String>, draft: &mut Draft) {

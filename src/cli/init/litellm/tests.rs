@@ -99,7 +99,7 @@ fn orders_and_fallbacks_are_tiers_and_aliases_are_names() {
          - {model_name: c, litellm_params: {model: groq/c}}\n\
          - {model_name: e, litellm_params: {model: openai/text-embedding-3-small}}\n\
          router_settings:\n  model_group_alias: {x: a, y: {model: a, hidden: true}, z: nowhere}\n  num_retries: 4\n\
-         litellm_settings:\n  fallbacks: [{a: [b, gone]}]\n  content_policy_fallbacks: [{b: [c]}]\n  default_fallbacks: [c]\n",
+         litellm_settings:\n  fallbacks: [{a: [b, gone]}, {lost: [a]}]\n  content_policy_fallbacks: [{b: [c]}]\n  default_fallbacks: [c]\n",
     )
     .unwrap();
     assert_eq!(tiers(&draft, "a"), [["first"], ["second"], ["last"], ["b"]]);
@@ -110,7 +110,13 @@ fn orders_and_fallbacks_are_tiers_and_aliases_are_names() {
     assert_eq!((draft.routes[0].refusals, draft.routes[1].refusals), (Refusals::Final, Refusals::AskOthers));
     assert_eq!((draft.attempts, draft.unlisted), (Some(5), Unlisted::Refuse));
     let said = draft.remarks.join("\n");
-    assert!(said.contains("`gone`") && said.contains("`nowhere`") && said.contains("embeddings"), "{said}");
+    assert!(
+        said.contains("`gone`")
+            && said.contains("fallbacks of `lost`")
+            && said.contains("`nowhere`")
+            && said.contains("embeddings"),
+        "{said}"
+    );
 }
 
 #[test]
