@@ -1,19 +1,14 @@
 //! Whether what an answer used, and what is left of a quota, arrive as they were told: to the token.
 
 use std::collections::BTreeMap;
-use std::thread;
-use std::time::Duration;
 
 use serde_json::json;
 
 use crate::checks::{Outcome, Probe};
-use crate::client::with;
+use crate::client::{eventually, with};
 use crate::facts::{Facts, Usage};
 use crate::stream;
 
-/// How often it is looked for what settles after an answer's end, and how long between two looks.
-const LOOKS: u32 = 500;
-const BETWEEN: Duration = Duration::from_millis(20);
 /// Dollars that rounding may take.
 const ROUNDING: f64 = 1e-9;
 
@@ -64,15 +59,8 @@ fn counted(probe: &Probe<'_>, before: &BTreeMap<&'static str, f64>, answers: u32
     let one = [("input", input), ("cached_input", cached_input), ("output", output), ("reasoning", reasoning)];
     let expected: BTreeMap<_, _> =
         one.into_iter().map(|(kind, tokens)| (kind, before[kind] + f64::from(answers) * number(*tokens))).collect();
-    let mut found = used(probe)?;
-    for _ in 0..LOOKS {
-        if found == expected {
-            return Ok(());
-        }
-        thread::park_timeout(BETWEEN);
-        found = used(probe)?;
-    }
-    Err(format!("after {answers} answers {found:?} tokens were counted instead of {expected:?}"))
+    let told = eventually(|| Ok((used(probe)? == expected).then_some(())))?;
+    told.ok_or_else(|| format!("after {answers} answers {:?} tokens were counted instead of {expected:?}", used(probe)))
 }
 
 /// What these tokens cost at the list price of this moment.

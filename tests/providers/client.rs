@@ -12,6 +12,21 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const OWN_HEADERS: &str = "authorization: Bearer sk-of-the-client\r\nopenai-organization: org-of-the-client\r\n\
                            openai-project: proj_of_the_client\r\ncookie: session=of-the-client\r\n";
 
+/// How often it is looked for what settles after an answer's end, and how long between two looks.
+const LOOKS: u32 = 500;
+const BETWEEN: Duration = Duration::from_millis(20);
+
+/// What `look` finds, once it finds something; `None` if it never does.
+pub(crate) fn eventually<T>(look: impl Fn() -> Result<Option<T>, String>) -> Result<Option<T>, String> {
+    for _ in 0..LOOKS {
+        if let Some(found) = look()? {
+            return Ok(Some(found));
+        }
+        std::thread::park_timeout(BETWEEN);
+    }
+    Ok(None)
+}
+
 /// What came back.
 #[derive(Debug)]
 pub(crate) struct Reply {

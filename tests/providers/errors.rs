@@ -1,17 +1,11 @@
 //! Whether what a provider says when something is wrong is understood: the class that is counted, and who is left alone.
 
-use std::thread;
-use std::time::Duration;
-
 use serde_json::json;
 
 use crate::checks::{Outcome, Probe};
-use crate::client::{self, chat, with};
+use crate::client::{self, chat, eventually, with};
 use crate::facts::Error;
 
-/// How often it is looked for what settles after an answer's end, and how long between two looks.
-const LOOKS: u32 = 500;
-const BETWEEN: Duration = Duration::from_millis(20);
 /// Classes for which an endpoint is left alone at once.
 const BENCHING: [&str; 3] = ["auth", "quota_exhausted", "region_blocked"];
 
@@ -46,14 +40,7 @@ fn is_understood(probe: &Probe<'_>, error: &Error) -> Result<(), String> {
     let before = all()?;
     let prompt = client::question(&probe.provider.flagship(), &format!("provoke:{}", error.name));
     let reply = chat(&probe.stage.data, &with(prompt, &json!({ "stream": error.stream })))?;
-    let mut counted = None;
-    for _ in 0..LOOKS {
-        counted = all()?.into_iter().find(|one| !before.contains(one)).map(|(name, _)| name);
-        if counted.is_some() {
-            break;
-        }
-        thread::park_timeout(BETWEEN);
-    }
+    let counted = eventually(|| Ok(all()?.into_iter().find(|one| !before.contains(one)).map(|(name, _)| name)))?;
     let counted = counted.ok_or_else(|| wrong(format!("was counted nowhere: {} {}", reply.status, reply.text)))?;
     if !counted.contains(&format!("result=\"{}\"", error.class)) {
         return Err(wrong(format!("is {}, and was counted as {counted}", error.class)));

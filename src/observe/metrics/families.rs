@@ -137,7 +137,7 @@ declare! {
 }
 
 declare! {
-    /// What is, at the moment of one scrape. Filled by the closure of [`Metrics::render_with`].
+    /// What is, at the moment of one scrape. Filled by the closure of [`super::Metrics::render_with`].
     #[derive(Debug)]
     pub struct Gauges {
         state: IntGaugeVec "faregate_endpoint_state" ["endpoint", "state"]
