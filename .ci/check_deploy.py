@@ -17,7 +17,7 @@ DAEMON = pathlib.Path(sys.argv[1]).resolve()
 
 def check(file):
     """Runs `faregate check` with a stand-in for every variable that the file mentions."""
-    variables = {name: "stand-in" for name in re.findall(r"env:(\w+)", file.read_text())}
+    variables = {name: f"stand-in-for-{name}" for name in re.findall(r"env:(\w+)", file.read_text())}
     result = subprocess.run([DAEMON, "check", file], env={**os.environ, **variables}, capture_output=True, text=True)
     print(f"{'ok  ' if result.returncode == 0 else 'FAIL'} faregate check {file}")
     if result.returncode != 0:
