@@ -65,17 +65,13 @@ pub struct Windows {
     pub tokens: Window,
 }
 
-impl Windows {
-    /// What the catalogue's provider of this name means.
-    pub fn of(provider: &str) -> Self {
-        let (requests, tokens) = match provider {
-            "groq" => (Window::Day, Window::Minute),
-            "openai" | "azure" | "anthropic" => (Window::Minute, Window::Minute),
-            _ => (Window::Unknown, Window::Unknown),
-        };
-        Self { requests, tokens }
+impl Default for Windows {
+    fn default() -> Self {
+        Self { requests: Window::Unknown, tokens: Window::Unknown }
     }
+}
 
+impl Windows {
     fn for_kind(self, kind: Kind) -> Window {
         match kind {
             Kind::Requests => self.requests,
@@ -161,7 +157,7 @@ fn kind_of(name: &str) -> Option<Kind> {
 }
 
 /// Time until the instant, or for the time, that a reset header tells.
-fn reset(text: &str, now: Timestamp) -> Option<Duration> {
+pub(super) fn reset(text: &str, now: Timestamp) -> Option<Duration> {
     let seconds = if let Ok(number) = text.parse::<f64>() {
         let now = now.as_duration().as_secs_f64();
         match number {
@@ -211,9 +207,11 @@ mod tests {
         "2026-11-23T12:00:00Z".parse().unwrap()
     }
 
-    fn told(provider: &str, headers: &[(&str, &str)]) -> Vec<Hint> {
+    const BY_THE_MINUTE: Windows = Windows { requests: Window::Minute, tokens: Window::Minute };
+
+    fn told(windows: Windows, headers: &[(&str, &str)]) -> Vec<Hint> {
         let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
-        hints(headers, Windows::of(provider), now())
+        hints(headers, windows, now())
     }
 
     #[test]
@@ -239,22 +237,22 @@ mod tests {
     #[test]
     fn the_same_name_means_a_day_where_the_provider_says_so() {
         let headers = [("x-ratelimit-remaining-requests", "9"), ("x-ratelimit-remaining-tokens", "7")];
-        let windows = |provider| told(provider, &headers).iter().map(|hint| hint.window).collect::<Vec<_>>();
-        assert_eq!(windows("groq"), [Window::Day, Window::Minute]);
-        assert_eq!(windows("openai"), [Window::Minute, Window::Minute]);
-        assert_eq!(windows("house"), [Window::Unknown, Window::Unknown]);
+        let found = |windows| told(windows, &headers).iter().map(|hint| hint.window).collect::<Vec<_>>();
+        let by_the_day = Windows { requests: Window::Day, tokens: Window::Minute };
+        assert_eq!(found(by_the_day), [Window::Day, Window::Minute]);
+        assert_eq!(found(Windows::default()), [Window::Unknown, Window::Unknown]);
     }
 
     #[test]
     fn a_name_that_says_its_window_is_believed() {
-        let hints = told("x", &[("x-ratelimit-limit-req-minute", "60"), ("x-ratelimit-reset-requests-day", "33.5")]);
+        let hints = told(Windows::default(), &[("x-ratelimit-limit-req-minute", "60"), ("x-ratelimit-reset-requests-day", "33.5")]);
         assert_eq!(hints.iter().map(|hint| hint.window).collect::<Vec<_>>(), [Window::Minute, Window::Day]);
     }
 
     #[test]
     fn headers_of_one_quota_make_one_hint() {
         let hints = told(
-            "anthropic",
+            BY_THE_MINUTE,
             &[
                 ("anthropic-ratelimit-input-tokens-limit", "1000"),
                 ("anthropic-ratelimit-input-tokens-remaining", "0"),
@@ -269,13 +267,13 @@ mod tests {
 
     #[test]
     fn a_limit_below_one_and_a_remainder_below_zero_are_unknown() {
-        assert_eq!(told("azure", &[("x-ratelimit-limit-requests", "0"), ("x-ratelimit-remaining-tokens", "-1")]), []);
+        assert_eq!(told(BY_THE_MINUTE, &[("x-ratelimit-limit-requests", "0"), ("x-ratelimit-remaining-tokens", "-1")]), []);
     }
 
     proptest! {
         #[test]
         fn no_value_panics_and_no_reset_is_too_far(text in "\\PC{0,40}|[0-9.hmsTZ:-]{0,24}") {
-            for hint in told("openai", &[("x-ratelimit-reset-tokens", &text), ("x-ratelimit-limit-tokens", &text)]) {
+            for hint in told(BY_THE_MINUTE, &[("x-ratelimit-reset-tokens", &text), ("x-ratelimit-limit-tokens", &text)]) {
                 prop_assert!(hint.reset.is_none_or(|reset| reset <= FARTHEST));
             }
         }

@@ -1,27 +1,39 @@
 //! When to ask again, where only an error's text says so: `Please try again in 41.724s`, `retry after 20 seconds`,
-//! Google's `retryDelay`.
+//! Google's `retryDelay`, the `X-RateLimit-Reset` that `OpenRouter` quotes.
 //!
 //! Headers say it better and come first; many providers send none.
 
 use std::time::Duration;
 
-use super::quota_headers::{FARTHEST, go_duration};
+use jiff::Timestamp;
+
+use super::quota_headers::{FARTHEST, go_duration, reset};
 
 /// What stands before the time, in lower case.
 const PHRASES: [&str; 4] = ["again in ", "again after ", "retry in ", "retry after "];
 const DELAY: &str = "\"retrydelay\"";
+const RESET: &str = "\"x-ratelimit-reset\"";
 
-/// The wait that `body` asks for.
-pub fn retry_hint(body: &[u8]) -> Option<Duration> {
+/// The wait that `body` asks for at `now`, by the wall clock.
+pub fn retry_hint(body: &[u8], now: Timestamp) -> Option<Duration> {
     let text = std::str::from_utf8(body).ok()?.to_ascii_lowercase();
-    let told = delay(&text).or_else(|| PHRASES.iter().find_map(|phrase| spoken(text.split_once(phrase)?.1)))?;
-    Duration::try_from_secs_f64(told).ok().filter(|wait| !wait.is_zero() && *wait <= FARTHEST)
+    let told = || field(&text, DELAY).and_then(go_duration).or_else(|| PHRASES.iter().find_map(|one| said(&text, one)));
+    let wait = match field(&text, RESET).and_then(|text| reset(text, now)) {
+        Some(wait) => Some(wait),
+        None => Duration::try_from_secs_f64(told()?).ok(),
+    };
+    wait.filter(|wait| !wait.is_zero() && *wait <= FARTHEST)
 }
 
-/// Seconds of `"retryDelay": "34.4s"`.
-fn delay(text: &str) -> Option<f64> {
-    let rest = text.split_once(DELAY)?.1.trim_start().strip_prefix(':')?;
-    go_duration(rest.trim_start().strip_prefix('"')?.split('"').next()?)
+/// The text of a field that is called `name`, in quotes.
+fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let rest = text.split_once(name)?.1.trim_start().strip_prefix(':')?;
+    rest.trim_start().strip_prefix('"')?.split('"').next()
+}
+
+/// Seconds of a time that is told after `phrase`.
+fn said(text: &str, phrase: &str) -> Option<f64> {
+    spoken(text.split_once(phrase)?.1)
 }
 
 /// Seconds of `41.724s`, `1m30s`, `20 seconds` at the beginning of a text.
@@ -47,8 +59,12 @@ mod tests {
 
     use super::*;
 
+    fn now() -> Timestamp {
+        "2026-11-23T12:00:00Z".parse().unwrap()
+    }
+
     fn hint(text: &str) -> Option<f64> {
-        retry_hint(text.as_bytes()).map(|wait| wait.as_secs_f64())
+        retry_hint(text.as_bytes(), now()).map(|wait| wait.as_secs_f64())
     }
 
     #[test]
@@ -63,6 +79,7 @@ mod tests {
             ("Rate limit is exceeded. Try again in 2 seconds.", 2.0),
             ("Please retry after 86400 seconds. Please contact", 86_400.0),
             (r#"{"details":[{"@type":"x","retryDelay": "34.4s"}]}"#, 34.4),
+            (r#"{"metadata":{"headers":{"X-RateLimit-Remaining":"0","X-RateLimit-Reset":"1795435230000"}}}"#, 30.0),
         ] {
             assert_eq!(hint(text), Some(seconds), "{text}");
         }
@@ -78,6 +95,7 @@ mod tests {
             "retry after 99999999999 seconds",
             "retry after -3 seconds",
             r#"{"retryDelay": 3}"#,
+            r#"{"X-RateLimit-Reset":"1695435230000"}"#,
             "try again in 20 apples",
             "",
         ] {
@@ -88,8 +106,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80), tail in "\\PC{0,20}") {
-            std::hint::black_box(retry_hint(&bytes));
-            std::hint::black_box(retry_hint(format!("retry after {tail}").as_bytes()));
+            std::hint::black_box(retry_hint(&bytes, now()));
+            std::hint::black_box(retry_hint(format!("retry after {tail}").as_bytes(), now()));
         }
     }
 }

@@ -16,6 +16,7 @@ pub use super::client_headers::{AllowedHeaders, ClientHeader};
 pub use super::feed::{Feed, FeedFormat, FeedUrl};
 pub use super::tariff::{Confidence, PriceOrigin};
 use crate::dialect::faults::FaultTable;
+use crate::dialect::quota_headers::Windows;
 use crate::dialect::{Adjustments, Forms};
 use crate::engine::{
     Capabilities, Failure, Handicap, HedgePolicy, Limits, Mode, Objective, Price, RetryPolicy, Scope, Unit,
@@ -138,6 +139,8 @@ pub struct Upstream {
     pub tags: Vec<String>,
     /// Where it tells what is left in a wallet.
     pub balance: Option<Balance>,
+    /// The windows of its quota headers whose names do not say.
+    pub quota_windows: Windows,
     /// What its errors mean.
     pub faults: FaultTable,
     /// What nobody has confirmed of what the catalogue says about its provider.

@@ -235,7 +235,7 @@ fn refused_or_failed(parts: response::Parts, body: Bytes, faults: &FaultTable) -
             Verdict::Refused(Box::new(Objection { parts, body, fault, detail }))
         }
         Consequence::TryElsewhere => {
-            let retry_after = retry_after(&parts.headers).or_else(|| retry_hint(&body));
+            let retry_after = retry_after(&parts.headers, &body);
             Verdict::Failed(Trouble { retry_after, ..Trouble::new(fault, detail) })
         }
     }
@@ -255,7 +255,7 @@ fn disguised(mut parts: response::Parts, error: &WireError, body: Bytes, faults:
             Verdict::Refused(Box::new(Objection { parts, body, fault, detail }))
         }
         Consequence::TryElsewhere => {
-            let retry_after = retry_after(&parts.headers).or_else(|| retry_hint(error.said.as_bytes()));
+            let retry_after = retry_after(&parts.headers, &body);
             Verdict::Failed(Trouble { retry_after, ..Trouble::new(fault, detail) })
         }
     }
@@ -291,10 +291,11 @@ async fn open_stream(parts: response::Parts, mut reader: Reader, held: &mut Held
     Verdict::Stream(parts, Box::new(reader))
 }
 
-/// What `retry-after-ms` or `Retry-After` (seconds or an HTTP date) asks for. Zero, less, and a time that has passed
-/// (clocks differ) ask for nothing.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    asked_wait(headers).filter(|wait| !wait.is_zero())
+/// What `retry-after-ms` or `Retry-After` (seconds or an HTTP date) asks for, or else the words of `body`. Zero, less, and
+/// a time that has passed (clocks differ) ask for nothing.
+fn retry_after(headers: &HeaderMap, body: &[u8]) -> Option<Duration> {
+    let told = asked_wait(headers).filter(|wait| !wait.is_zero());
+    told.or_else(|| retry_hint(body, crate::runtime::wall_clock().try_into().ok()?))
 }
 
 fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
@@ -320,13 +321,13 @@ mod tests {
 
     #[test]
     fn retry_after_is_read_in_all_its_forms() {
-        assert_eq!(retry_after(&headers("retry-after", "7")), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after(&headers("retry-after", "0.5")), Some(Duration::from_millis(500)));
-        assert_eq!(retry_after(&headers("retry-after-ms", "120")), Some(Duration::from_millis(120)));
+        assert_eq!(retry_after(&headers("retry-after", "7"), b""), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(&headers("retry-after", "0.5"), b"try again in 9s"), Some(Duration::from_millis(500)));
+        assert_eq!(retry_after(&headers("retry-after-ms", "120"), b""), Some(Duration::from_millis(120)));
         for past in ["0", "-1", "Wed, 21 Oct 2015 07:28:00 GMT"] {
-            assert_eq!(retry_after(&headers("retry-after", past)), None, "{past}");
+            assert_eq!(retry_after(&headers("retry-after", past), b""), None, "{past}");
         }
-        assert_eq!(retry_after(&headers("retry-after", "soon")), None);
+        assert_eq!(retry_after(&headers("retry-after", "soon"), b"try again in 9s"), Some(Duration::from_secs(9)));
     }
 
     #[test]

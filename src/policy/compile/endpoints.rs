@@ -108,14 +108,18 @@ impl Origin {
             Self::Listed(provider, index) => provider.hosts.get(*index),
         }
     }
+
+    fn provider(&self) -> Option<&Provider> {
+        match self {
+            Self::Own => None,
+            Self::Listed(provider, _) => Some(provider),
+        }
+    }
 }
 
-/// What its errors mean: by the operator, by its provider, by what is usual.
+/// What is changed of requests to a model: by its provider's quirks, and then by the operator's.
 fn adjustments(raw: &RawUpstream, origin: &Origin, listing: &Listing<'_>) -> Arc<Forms> {
-    let listed = match origin {
-        Origin::Own => &[][..],
-        Origin::Listed(provider, _) => &provider.quirks,
-    };
+    let listed = origin.provider().map(|provider| provider.quirks.as_slice()).unwrap_or_default();
     let mut all = Forms::default();
     for quirk in listed.iter().chain(&raw.quirks) {
         if let Some(one) = quirk.of(listing.real_name()) {
@@ -125,11 +129,9 @@ fn adjustments(raw: &RawUpstream, origin: &Origin, listing: &Listing<'_>) -> Arc
     Arc::new(all)
 }
 
+/// What its errors mean: by the operator, by its provider, by what is usual.
 fn faults(raw: &RawUpstream, origin: &Origin, context: &Context<'_>) -> FaultTable {
-    let listed = match origin {
-        Origin::Own => None,
-        Origin::Listed(provider, _) => Some(Arc::clone(&provider.errors)),
-    };
+    let listed = origin.provider().map(|provider| Arc::clone(&provider.errors));
     let usual = context.providers.usual_errors();
     FaultTable::new([Some(Arc::new(raw.errors.clone())), listed, Some(usual)].into_iter().flatten().collect())
 }
@@ -140,6 +142,7 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
     let listed = origin.host().filter(|_| own_url.is_none());
     let (listed_regions, listed_balance) =
         (listed.map(|host| host.processes_in.clone()), listed.and_then(|host| host.balance.clone()));
+    let listed_windows = origin.provider().map(|provider| provider.quota_windows).unwrap_or_default();
     let Some(base_url) = own_url.or_else(|| origin.host().map(|host| host.base_url.clone())) else {
         tables.broken.insert(raw.name.value.clone());
         for listing in models_of(raw, origin, context) {
@@ -155,11 +158,9 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
         tags: raw.tags.clone(),
         base_url,
         balance: raw.balance.clone().or(listed_balance),
+        quota_windows: raw.quota_windows.or(listed_windows),
         faults: faults(raw, origin, context),
-        unverified: match origin {
-            Origin::Listed(provider, _) => Arc::clone(&provider.unverified),
-            Origin::Own => Arc::default(),
-        },
+        unverified: origin.provider().map(|provider| Arc::clone(&provider.unverified)).unwrap_or_default(),
     });
     let keys = add_keys(raw, origin, upstream, tables, context);
     if keys.len() < raw.keys.as_ref().map_or(1, Vec::len) {

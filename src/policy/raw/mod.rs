@@ -14,6 +14,7 @@ pub(crate) mod policy;
 pub(crate) mod prices;
 pub(crate) mod provider;
 pub(crate) mod quirks;
+pub(crate) mod quota_windows;
 pub(crate) mod routes;
 pub(crate) mod server;
 pub(crate) mod stand_ins;

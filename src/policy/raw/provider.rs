@@ -16,6 +16,7 @@ use crate::policy::tariff::{Confidence, PriceOrigin};
 use super::balances::balance;
 use super::errors::errors;
 use super::models::{Model, model};
+use super::quota_windows::{self, QuotaWindows};
 use super::quirks::{Quirk, quirk};
 use super::upstreams::{address, dialect, words};
 
@@ -30,6 +31,8 @@ pub(crate) struct Provider {
     pub(crate) errors: Arc<Rules>,
     /// What its models want otherwise.
     pub(crate) quirks: Vec<Quirk>,
+    /// Over which time its quota headers count.
+    pub(crate) quota_windows: QuotaWindows,
     /// The first is used when no region is named.
     pub(crate) hosts: Vec<Host>,
 }
@@ -58,8 +61,9 @@ pub(crate) fn provider(document: &Document<'_>, report: &Diagnostics) -> Option<
         let hosts = fields.need("hosts", |node| node.entries(host));
         let errors = Arc::new(fields.get("errors", errors).unwrap_or_default());
         let quirks = fields.get("quirks", |node| node.list(quirk)).unwrap_or_default();
+        let quota_windows = fields.get("quota_headers", quota_windows::read).unwrap_or_default();
         let (title, key_variables, hosts) = (title?.value, key_variables?.value, hosts?.value);
-        Some(Provider { title, unverified, key_variables, errors, quirks, hosts })
+        Some(Provider { title, unverified, key_variables, errors, quirks, quota_windows, hosts })
     })
 }
 

@@ -16,6 +16,7 @@ use super::keys::{self, Key};
 use super::models::{self, Model};
 use super::prices::factor;
 use super::quirks::{Quirk, quirk};
+use super::quota_windows::{self, QuotaWindows};
 use super::url::base_url;
 
 /// What one upstream's table says.
@@ -42,6 +43,8 @@ pub(crate) struct Upstream {
     pub(crate) errors: Rules,
     /// What its models want otherwise.
     pub(crate) quirks: Vec<Quirk>,
+    /// Over which time its quota headers count.
+    pub(crate) quota_windows: QuotaWindows,
 }
 
 /// Reads the upstream called `name`.
@@ -73,6 +76,7 @@ pub(crate) fn upstream(name: At<String>, node: &Node<'_>) -> Option<Upstream> {
             balance: fields.get("balance", balance),
             errors: fields.get("errors", errors).unwrap_or_default(),
             quirks: fields.get("quirks", |node| node.list(quirk)).unwrap_or_default(),
+            quota_windows: fields.get("quota_headers", quota_windows::read).unwrap_or_default(),
             spoiled: Spoiled::No,
             place,
             name,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{CONFIG, World, route, tiers};
+use crate::dialect::quota_headers::{Window, Windows};
 use crate::engine::Handicap;
 use crate::policy::{load_default, load_policy};
 use crate::units::{Dollars, PicoUsd, PricePerMtok, Share, Tokens};
@@ -210,4 +211,25 @@ fn a_shadow_is_one_model_that_the_rules_allow_and_that_has_a_bound() {
         let complaints = policy(said, "").complaints();
         assert!(complaints.contains(expected), "{said}: {complaints}");
     }
+}
+
+#[test]
+fn what_quota_headers_mean_is_the_catalogues_word_unless_the_operator_says_otherwise() {
+    let config = r#"
+        [upstreams.listed]
+        provider = "groq"
+        keys = []
+        [upstreams.changed]
+        provider = "groq"
+        keys = []
+        quota_headers = { requests = "minute" }
+        [upstreams.own]
+        base_url = "http://h/v1"
+        keys = []
+    "#;
+    let model = World::new(config, "").model();
+    let windows = |name: &str| model.upstreams.values().find(|upstream| &*upstream.name == name).unwrap().quota_windows;
+    assert_eq!(windows("listed"), Windows { requests: Window::Day, tokens: Window::Minute });
+    assert_eq!(windows("changed"), Windows { requests: Window::Minute, tokens: Window::Minute });
+    assert_eq!(windows("own"), Windows::default());
 }
