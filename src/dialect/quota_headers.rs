@@ -245,7 +245,10 @@ mod tests {
 
     #[test]
     fn a_name_that_says_its_window_is_believed() {
-        let hints = told(Windows::default(), &[("x-ratelimit-limit-req-minute", "60"), ("x-ratelimit-reset-requests-day", "33.5")]);
+        let hints = told(
+            Windows::default(),
+            &[("x-ratelimit-limit-req-minute", "60"), ("x-ratelimit-reset-requests-day", "33.5")],
+        );
         assert_eq!(hints.iter().map(|hint| hint.window).collect::<Vec<_>>(), [Window::Minute, Window::Day]);
     }
 
@@ -267,7 +270,10 @@ mod tests {
 
     #[test]
     fn a_limit_below_one_and_a_remainder_below_zero_are_unknown() {
-        assert_eq!(told(BY_THE_MINUTE, &[("x-ratelimit-limit-requests", "0"), ("x-ratelimit-remaining-tokens", "-1")]), []);
+        assert_eq!(
+            told(BY_THE_MINUTE, &[("x-ratelimit-limit-requests", "0"), ("x-ratelimit-remaining-tokens", "-1")]),
+            []
+        );
     }
 
     proptest! {

@@ -156,6 +156,23 @@ impl Failure {
         }
     }
 
+    /// Whether it passes by itself within moments, so that the same endpoint may be asked again if there is no other.
+    pub const fn passes(self) -> bool {
+        match self {
+            Self::Overloaded | Self::ServerError | Self::Unreachable | Self::Reset => true,
+            // Quota comes back when the provider says, and of a timeout the client has had enough.
+            Self::RateLimited
+            | Self::Timeout
+            | Self::QuotaExhausted
+            | Self::RegionBlocked
+            | Self::ContextExceeded
+            | Self::ContentFiltered
+            | Self::Auth
+            | Self::NotFound
+            | Self::BadRequest => false,
+        }
+    }
+
     /// Whether the provider may have worked, and charged, before it failed.
     pub const fn may_have_been_billed(self) -> bool {
         match self {

@@ -1,7 +1,8 @@
 //! From a request that may be served to a reply that is committed: decide, try, and try elsewhere.
 //!
 //! The loop ends at the first of: a reply, a refusal by an upstream, no candidate left, `attempts` used up, the retry
-//! budget empty, the deadline passed. What has failed is not tried again for this request.
+//! budget empty, the deadline passed. What has failed is not tried again for this request, unless it is the only one there
+//! is and its failure passes by itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, response};
 use memchr::memmem;
+use rand::RngExt as _;
 use tokio::time::Instant;
 
 use super::attempt::{Letter, Limits, Objection, Trouble, Verdict, attempt};
@@ -25,7 +27,7 @@ use super::outgoing::Payload;
 use super::overrides::Explain;
 use super::plain::Plain;
 use super::relay::{ReplyBody, StreamRelay};
-use super::reply::{Refusal, X_SHOULD_RETRY};
+use super::reply::Refusal;
 use super::stream::UsageChunk;
 use super::watchdog::Watched;
 use super::worker::{Held, Worker};
@@ -55,7 +57,14 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
     loop {
         let entry = match next_call(&mut exchange, &call, &failures) {
             Ok(entry) => entry,
-            Err(refusal) => return give_up(exchange, &mut failures, &refusal),
+            Err(refusal) => match again(&exchange, &mut failures, &call, deadline) {
+                Some(pause) => {
+                    tokio::time::sleep(pause).await;
+                    exchange.waited(pause);
+                    continue;
+                }
+                None => return give_up(exchange, &mut failures, &refusal),
+            },
         };
         let answer = if call.is_faked(&snapshot, entry.endpoint) {
             route.timeouts.answer(Mode::Plain)
@@ -101,6 +110,13 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
             }
         }
     }
+}
+
+/// How long to wait before the only endpoint is asked once more; `None` if it is not.
+fn again(exchange: &Exchange, failures: &mut Failures, call: &Call, deadline: Instant) -> Option<Duration> {
+    let route = &exchange.snapshot.model.routes[call.route];
+    let pause = failures.forgive(route, exchange.worker.rng.lock().random::<f64>())?;
+    (runtime::instant() + pause < deadline).then_some(pause)
 }
 
 /// One try, by the call in flight.
@@ -192,7 +208,7 @@ fn next_call(exchange: &mut Exchange, call: &Call, failures: &Failures) -> Resul
         for entry in &plan.entries {
             let guard = Guard::admit(&snapshot, entry, call);
             if let Some(guard) = guard {
-                failures.count_failover(exchange);
+                failures.count_failover(exchange, entry.endpoint);
                 exchange.calling(guard);
                 if call.overrides.explain == Explain::Yes {
                     exchange.explanation = Some(explain(&snapshot, &plan));
@@ -354,8 +370,5 @@ pub(super) fn refuse(mut exchange: Exchange, refusal: &Refusal) -> Response<Repl
     exchange.refused(refusal);
     let (mut parts, body) = refusal.response().into_parts();
     exchange.describe(&mut parts.headers);
-    if !exchange.failed.is_empty() && !matches!(refusal, Refusal::RateLimited { .. }) {
-        parts.headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
-    }
     Response::from_parts(parts, ReplyBody::whole(body))
 }

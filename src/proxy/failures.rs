@@ -14,10 +14,17 @@ use crate::policy::model::{Model, Route};
 use crate::runtime;
 use crate::units::Tokens;
 
+/// Before the only endpoint is asked again; long enough for a worker to be replaced.
+const PAUSE: Duration = Duration::from_millis(250);
+/// The longest wait that a provider may ask for and that a request is held for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
 /// What has failed so far.
 #[derive(Default)]
 pub(super) struct Failures {
     tried: Vec<EndpointIx>,
+    /// Whether the only one that was tried may be asked once more.
+    forgiven: Forgiven,
     troubles: Vec<Trouble>,
     /// What a failure of another one speaks about as well: the same key, account, model or provider.
     barred: Vec<EndpointIx>,
@@ -25,6 +32,14 @@ pub(super) struct Failures {
     window: Option<Tokens>,
     /// The upstream's words, if each of them so far has found something wrong with the request.
     objection: Option<Box<Objection>>,
+}
+
+/// Whether a failure does not count against asking the same endpoint again.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Forgiven {
+    #[default]
+    No,
+    Yes,
 }
 
 impl Failures {
@@ -48,18 +63,36 @@ impl Failures {
             self.window = self.window.max(model.endpoints[endpoint].context);
         }
         self.tried.push(endpoint);
+        self.forgiven = Forgiven::No;
         self.troubles.push(trouble);
         self.objection = None;
     }
 
-    /// What was tried.
+    /// What was tried, and is not to be tried again.
     pub(super) fn tried(&self) -> &[EndpointIx] {
-        &self.tried
+        match self.forgiven {
+            Forgiven::No => &self.tried,
+            Forgiven::Yes => &[],
+        }
     }
 
     /// What was tried, with what has failed with it, if anything has.
     pub(super) fn tried_or_barred(&self) -> Option<Vec<EndpointIx>> {
-        (!self.barred.is_empty()).then(|| self.tried.iter().chain(&self.barred).copied().collect())
+        (!self.barred.is_empty()).then(|| self.tried().iter().chain(&self.barred).copied().collect())
+    }
+
+    /// Where there was nobody to ask but one, whose failure passes by itself: how long to wait before asking it once
+    /// more. `jitter` is from 0 to 1.
+    ///
+    /// Where others were asked and failed as well it is no passing trouble of one, and the client decides.
+    pub(super) fn forgive(&mut self, route: &Route, jitter: f64) -> Option<Duration> {
+        let [trouble] = self.troubles.as_slice() else { return None };
+        let passes = trouble.fault.failure.passes() && trouble.retry_after.is_none_or(|wait| wait <= LONGEST_PAUSE);
+        if !passes || self.forgiven == Forgiven::Yes || self.is_final(route) {
+            return None;
+        }
+        self.forgiven = Forgiven::Yes;
+        Some(trouble.retry_after.unwrap_or_default() + PAUSE.mul_f64(0.5 + jitter))
     }
 
     /// Whether `endpoint` may read what was too long for another one. Of the one that is not known, it is worth a try.
@@ -88,8 +121,10 @@ impl Failures {
     }
 
     /// Counted once it is certain that the request goes on elsewhere.
-    pub(super) fn count_failover(&self, exchange: &Exchange) {
-        if let (Some(endpoint), Some(trouble)) = (self.tried.last(), self.troubles.last()) {
+    pub(super) fn count_failover(&self, exchange: &Exchange, to: EndpointIx) {
+        if let (Some(endpoint), Some(trouble)) = (self.tried.last(), self.troubles.last())
+            && *endpoint != to
+        {
             exchange.snapshot.seats[*endpoint].metrics.record_failover(trouble.fault.failure.label());
         }
     }
@@ -115,14 +150,24 @@ impl Failures {
             let wait = self.troubles.iter().filter_map(|trouble| trouble.retry_after).min();
             return Refusal::RateLimited { wait };
         }
-        let each = self.tried.iter().zip(&self.troubles).map(|(endpoint, trouble)| {
-            format!("{}: {} ({})", model.endpoints[*endpoint].id, trouble.fault.failure.label(), trouble.detail)
-        });
-        let reason = format!("no endpoint answered: {}", each.collect::<Vec<_>>().join("; "));
+        let short = |trouble: &Trouble| limited(trouble) || trouble.fault.failure == Failure::Overloaded;
+        let wait = self.troubles.iter().filter_map(|trouble| trouble.retry_after).min();
+        if wait.is_some() && self.troubles.iter().all(short) {
+            return Refusal::NoEndpoint { reason: self.told(model), wait };
+        }
+        let reason = self.told(model);
         match self.troubles.last() {
             Some(trouble) if trouble.fault.failure == Failure::Timeout => Refusal::UpstreamTimeout { reason },
             Some(_) | None => Refusal::UpstreamFailed { reason },
         }
+    }
+
+    /// Each try and how it failed, in words.
+    fn told(&self, model: &Model) -> String {
+        let each = self.tried.iter().zip(&self.troubles).map(|(endpoint, trouble)| {
+            format!("{}: {} ({})", model.endpoints[*endpoint].id, trouble.fault.failure.label(), trouble.detail)
+        });
+        format!("no endpoint answered: {}", each.collect::<Vec<_>>().join("; "))
     }
 }
 

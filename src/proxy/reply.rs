@@ -13,9 +13,9 @@ use crate::dialect;
 use crate::observe::Outcome;
 
 /// Tells SDKs whether to try again by themselves.
-pub(super) const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The wait in milliseconds, finer than `Retry-After`.
-pub(super) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// Why a request was not answered by an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,6 +12,8 @@ use crate::{billing, errors, stream};
 /// What came of one column: nothing to try, or whether it holds.
 pub(crate) enum Outcome {
     Lacking,
+    /// There is nothing to know: the provider tells none.
+    Untold,
     Holds,
     Fails(String),
 }

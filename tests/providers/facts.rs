@@ -200,8 +200,11 @@ pub(crate) struct Usage {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Quota {
+    /// None where nothing is told.
+    #[serde(default)]
     pub(crate) headers: Vec<(String, String)>,
     /// The share that is left, by the kind of limit.
+    #[serde(default)]
     pub(crate) left: BTreeMap<String, f64>,
     pub(crate) source: String,
 }

@@ -22,6 +22,7 @@ its documentation and public reports have them. No real account is behind it.
   were told apart
 * unproved: so says the catalogue, and no test has shown it
 * –: no model of the catalogue can do it
+* sends none: by its documentation, or by what others saw; refusals show where its ceilings are
 
 ";
 
@@ -62,6 +63,7 @@ fn cell(provider: &Provider, column: &str, outcome: &Outcome) -> String {
         Outcome::Holds if column == "errors" => format!("✓ {}", provider.facts.errors.len()),
         Outcome::Holds => "✓".to_owned(),
         Outcome::Fails(_) => "fails".to_owned(),
+        Outcome::Untold => "sends none".to_owned(),
         Outcome::Lacking if CLAIMED.contains(&column) => "unproved".to_owned(),
         Outcome::Lacking => "–".to_owned(),
     }

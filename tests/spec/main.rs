@@ -11,6 +11,7 @@
 mod access;
 mod accounting;
 mod affinity;
+mod again;
 mod allowance;
 mod authority;
 mod bad_input;

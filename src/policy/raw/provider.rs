@@ -16,8 +16,8 @@ use crate::policy::tariff::{Confidence, PriceOrigin};
 use super::balances::balance;
 use super::errors::errors;
 use super::models::{Model, model};
-use super::quota_windows::{self, QuotaWindows};
 use super::quirks::{Quirk, quirk};
+use super::quota_windows::{self, QuotaWindows};
 use super::upstreams::{address, dialect, words};
 
 /// What a provider's file says.
