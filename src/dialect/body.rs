@@ -69,12 +69,17 @@ pub struct Head<'a> {
     pub is_pinned: bool,
     model_span: Range<usize>,
     usage_point: UsagePoint,
+    has_escaped_names: bool,
 }
 
 impl Head<'_> {
     /// Where the body changes on its way to an upstream.
     pub fn splice_points(&self) -> SplicePoints {
-        SplicePoints { model: self.model_span.clone(), usage: self.usage_point.clone() }
+        SplicePoints {
+            model: self.model_span.clone(),
+            usage: self.usage_point.clone(),
+            has_escaped_names: self.has_escaped_names,
+        }
     }
 }
 
@@ -161,6 +166,7 @@ pub fn read_head(kind: Kind, body: &[u8]) -> Result<Head<'_>, BodyError> {
         content: content_of(kind, prompt, &fields, needs),
         thinking: thinking(&fields),
         is_pinned: kind == Kind::Chat && names_what_an_account_has(prompt.as_bytes()),
+        has_escaped_names: fields.has_escaped_names,
         model_span: span(text, raw_model),
         usage_point: UsagePoint::new(open + 1, fields.stream_options.map(|raw| (span(text, raw), raw.get()))),
         model,

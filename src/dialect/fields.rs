@@ -14,6 +14,8 @@ macro_rules! fields {
         #[derive(Default)]
         pub(super) struct Fields<'a> {
             $(pub(super) $name: Option<&'a RawValue>,)+
+            /// Whether any name was written with escapes.
+            pub(super) has_escaped_names: bool,
         }
 
         impl<'de> Visitor<'de> for Fields<'de> {
@@ -25,6 +27,7 @@ macro_rules! fields {
 
             fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
                 while let Some(Text(name)) = map.next_key()? {
+                    self.has_escaped_names |= matches!(name, Cow::Owned(_));
                     match &*name {
                         $(stringify!($name) => if self.$name.replace(map.next_value()?).is_some() {
                             return Err(A::Error::duplicate_field(stringify!($name)));

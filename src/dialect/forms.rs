@@ -2,7 +2,7 @@
 //!
 //! Which form counts is what the provider is asked for. A stream that is made of a whole answer is a whole answer to it.
 
-use super::adjust::Adjustments;
+use super::adjustments::Adjustments;
 use crate::engine::Mode;
 
 /// When a change is made.

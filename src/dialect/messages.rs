@@ -5,13 +5,16 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::adjust::{Adjustments, Content, Reasoning};
+use super::adjustments::{Adjustments, CallIds, Content, Reasoning};
+use super::call_ids;
 use super::object::Object;
 
 /// Where some models put what they thought, and want it back.
 pub(super) const REASONING: &str = "reasoning_content";
 /// What they did with it.
 pub(super) const TOOL_CALLS: &str = "tool_calls";
+/// What stands wherever a tool's call is spoken of: `tool_calls`, `tool_call_id`.
+pub(super) const TOOL_CALL: &str = "tool_call";
 /// How a part of a message is marked as text.
 pub(super) const PART: &str = "\"text\"";
 /// For turns whose reasoning is not there: another provider's model has had them.
@@ -47,14 +50,19 @@ fn change(object: &mut Object<'_>, rules: &Adjustments, told: &mut Vec<String>) 
         object.set("role", Value::from(to.as_str()).to_string());
         told.push(format!("role {from} to {to}"));
     }
-    if rules.content == Content::Text
+    if rules.content == Some(Content::Text)
         && let Some(text) = object.get("content").and_then(joined)
     {
         object.set("content", Value::from(text).to_string());
         told.push("content joined".to_owned());
     }
-    if role == "assistant" {
-        told.extend(think(object, rules.reasoning));
+    if role == "assistant"
+        && let Some(reasoning) = rules.reasoning
+    {
+        told.extend(think(object, reasoning));
+    }
+    if rules.call_ids == Some(CallIds::Nine) && call_ids::shorten(object) {
+        told.push("ids of tool calls shortened".to_owned());
     }
 }
 

@@ -4,8 +4,10 @@
 //! tree, and fields nobody here has heard of survive.
 
 mod adjust;
+mod adjustments;
 pub mod balance;
 mod body;
+mod call_ids;
 mod conversation;
 mod depth;
 mod effort;
@@ -29,7 +31,8 @@ pub mod sse;
 mod tool_calls;
 mod usage;
 
-pub use adjust::{Adjusted, Adjustments, Bounds, Content, FakeStream, Reasoning, adjust};
+pub use adjust::{Adjusted, adjust};
+pub use adjustments::{Adjustments, Bounds, CallIds, Content, FakeStream, LENGTHS, Reasoning};
 pub use body::{BodyError, Head, Kind, UsageWish, read_head};
 pub use conversation::Opening;
 pub use error::{WireError, conceal_keys, error_body, error_event};

@@ -19,9 +19,9 @@ impl<'a> Object<'a> {
         serde_json::from_slice(text)
     }
 
-    /// The value of the first field called `name`, as JSON.
+    /// The value of the field called `name`, as JSON; of several the last one, as most readers take it.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+        self.0.iter().rfind(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 
     /// Takes out every field called `name`. Says whether there was one.
@@ -31,12 +31,11 @@ impl<'a> Object<'a> {
         self.0.len() < before
     }
 
-    /// Gives the field called `name` another value, in JSON, or puts it at the end.
+    /// Gives the field called `name` another value, in JSON, or puts it at the end. There is one of it afterwards.
     pub(super) fn set(&mut self, name: &str, value: String) {
-        match self.0.iter_mut().find(|(known, _)| known == name) {
-            Some((_, known)) => *known = Cow::Owned(value),
-            None => self.0.push((Cow::Owned(name.to_owned()), Cow::Owned(value))),
-        }
+        let at = self.0.iter().position(|(known, _)| known == name);
+        self.remove(name);
+        self.0.insert(at.unwrap_or(self.0.len()), (Cow::Owned(name.to_owned()), Cow::Owned(value)));
     }
 
     /// As JSON.

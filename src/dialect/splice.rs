@@ -21,6 +21,8 @@ pub enum InjectUsage {
 pub struct SplicePoints {
     pub(super) model: Range<usize>,
     pub(super) usage: UsagePoint,
+    /// Whether the name of a field is written with escapes, so that its bytes do not tell it.
+    pub(super) has_escaped_names: bool,
 }
 
 /// Where the usage chunk is asked for, and what is written there.

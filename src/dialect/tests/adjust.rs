@@ -114,7 +114,7 @@ fn the_reasoning_of_earlier_turns_is_stripped_or_filled_in() {
     };
     let call = json!([{ "id": "1", "type": "function", "function": { "name": "f", "arguments": "{}" } }]);
     let stripped = Adjustments {
-        reasoning: Reasoning::Stripped,
+        reasoning: Some(Reasoning::Stripped),
         roles: pairs(&[("developer", "system")]),
         ..Adjustments::default()
     };
@@ -124,7 +124,7 @@ fn the_reasoning_of_earlier_turns_is_stripped_or_filled_in() {
     assert_eq!(found["messages"][2]["role"], "system");
     assert_eq!(told, ["reasoning_content dropped", "role developer to system"]);
 
-    let required = Adjustments { reasoning: Reasoning::Required, ..Adjustments::default() };
+    let required = Adjustments { reasoning: Some(Reasoning::Required), ..Adjustments::default() };
     let (found, told) = changed(&turn(json!({ "role": "assistant", "content": null, "tool_calls": call })), &required);
     assert_eq!(found["messages"][1]["reasoning_content"], "(not available)");
     assert_eq!(told, ["reasoning_content filled"]);
@@ -147,7 +147,7 @@ fn usage_is_asked_for_in_a_body_that_changes_too() {
 #[test]
 fn texts_in_parts_are_joined_where_only_texts_are_taken() {
     let rules = Adjustments {
-        content: Content::Text,
+        content: Some(Content::Text),
         roles: pairs(&[("developer", "system")]),
         drop: vec!["messages[].name".into()],
         ..Adjustments::default()
@@ -165,4 +165,30 @@ fn texts_in_parts_are_joined_where_only_texts_are_taken() {
         ])
     );
     assert_eq!(told, ["messages[].name dropped", "content joined", "role developer to system"]);
+}
+
+#[test]
+fn a_cap_holds_however_a_field_is_written() {
+    let rules = Adjustments::default().with_cap("temperature", 1.0);
+    for field in [r#""temperature":9"#, r#""temper\u0061ture":9"#, r#""temperature":0.5,"temperature":9"#] {
+        let body = Bytes::from(format!("{{\"model\":\"ours\",\"messages\":[],{field}}}"));
+        let points = read_head(Kind::Chat, &body).unwrap().splice_points();
+        let adjusted = adjust(&body, &points, "theirs", InjectUsage::No, &[&rules]);
+        let text = String::from_utf8(adjusted.segments.concat()).unwrap();
+        assert_eq!(text, r#"{"model":"theirs","messages":[],"temperature":1}"#, "{field}");
+    }
+}
+
+#[test]
+fn a_value_that_is_not_taken_is_left_out_and_who_wants_no_calls_gets_no_tools() {
+    let rules = Adjustments { only: vec![("tool_choice".into(), vec!["\"auto\"".into()])], ..Adjustments::default() };
+    let asked = |choice: Value| chat(&json!({ "tools": [{ "type": "function" }], "tool_choice": choice }));
+    for (choice, sent, tools) in [
+        (json!("auto"), Some(json!("auto")), true),
+        (json!({ "type": "function", "function": { "name": "f" } }), None, true),
+        (json!("none"), None, false),
+    ] {
+        let (found, _) = changed(&asked(choice.clone()), &rules);
+        assert_eq!((found.get("tool_choice"), found.get("tools").is_some()), (sent.as_ref(), tools), "{choice}");
+    }
 }

@@ -23,7 +23,7 @@ use super::exchange::Exchange;
 use super::listing::{Listing, models_of};
 use super::providers;
 use super::tariff::Said;
-use super::{Context, allowances, price, secrets};
+use super::{Context, allowances, idle, price, secrets};
 
 /// The compiled tables, and what is known about names that did not compile.
 #[derive(Default)]
@@ -121,10 +121,12 @@ impl Origin {
 fn adjustments(raw: &RawUpstream, origin: &Origin, listing: &Listing<'_>) -> Arc<Forms> {
     let listed = origin.provider().map(|provider| provider.quirks.as_slice()).unwrap_or_default();
     let mut all = Forms::default();
-    for quirk in listed.iter().chain(&raw.quirks) {
-        if let Some(one) = quirk.of(listing.real_name()) {
-            all.extend(quirk.when, one);
-        }
+    let row = listing.listed_name();
+    let listed = listed.iter().filter_map(|quirk| Some((quirk.when, quirk.of(&[row])?)));
+    let names = listing.names();
+    let own = raw.quirks.iter().filter_map(|quirk| Some((quirk.when, quirk.of(&names)?)));
+    for (when, adjustments) in listed.chain(own) {
+        all.extend(when, adjustments);
     }
     Arc::new(all)
 }
@@ -178,6 +180,7 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
     }
     let names: Vec<_> = tables.of(upstream).map(|(_, endpoint)| Arc::clone(&endpoint.model)).collect();
     allowances::warn_of_idle(raw, &names, context);
+    idle::warn(raw, origin, &models, context);
     note_absent(raw, origin, upstream, tables);
 }
 

@@ -22,11 +22,18 @@ pub(super) struct Listing<'m> {
 }
 
 impl Listing<'_> {
-    /// What it really is, as far as that is said.
-    pub(super) fn real_name(&self) -> &str {
+    /// What the catalogue calls it: its own name, or that of the row that it goes by.
+    pub(super) fn listed_name(&self) -> &str {
+        let is_based = self.own.is_some_and(|own| own.base.is_some());
+        let row = self.listed.as_deref().filter(|_| is_based);
+        row.or(self.own).or(self.listed.as_deref()).map_or("", |model| model.name.value.as_str())
+    }
+
+    /// What its user may mean it by: the name that is sent, what it is said to be based on, and what that is.
+    pub(super) fn names(&self) -> Vec<&str> {
         let base = self.own.and_then(|own| own.base.as_ref()).map(|base| base.value.as_str());
-        let name = || self.own.or(self.listed.as_deref()).map_or("", |model| model.name.value.as_str());
-        base.unwrap_or_else(name)
+        let own = self.own.map(|own| own.name.value.as_str());
+        own.into_iter().chain(base).chain([self.listed_name()]).collect()
     }
 
     pub(super) fn said<'s>(&'s self, upstream: &'s Upstream, origin: &'s Origin) -> Said<'s> {

@@ -9,6 +9,7 @@ mod cluster;
 mod endpoints;
 mod exchange;
 mod feeds;
+mod idle;
 mod listing;
 mod names;
 mod price;

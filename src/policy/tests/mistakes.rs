@@ -190,3 +190,65 @@ fn a_hedge_needs_a_silence_and_a_bound_on_its_cost() {
     assert!(wrong("{ after = \"soon\", max_extra_cost = \"2%\" }").contains("a duration such as"));
     assert!(!wrong("{ after = \"800ms\", max_extra_cost = \"2%\" }").contains("error"));
 }
+
+#[test]
+fn what_is_said_of_a_model_that_is_not_there_is_pointed_out() {
+    let config = r#"
+[upstreams.z]
+provider = "zhipu"
+keys = [{ name = "k", key = "literal:k-1", models = ["glm-9*"] }, { name = "l", key = "literal:k-2", models = ["glm-4*"] }]
+quirks = [{ models = ["glm-5-3*", "glm-5.3"], drop = ["seed"] }]
+[upstreams.z.models."glm-5-3"]
+limits = { concurrency = 5 }
+[upstreams.z.models."glm-6"]
+price = { input = "1 CNY", output = "2 CNY" }
+"#;
+    let text = complaints(&config.replace("glm-5-3*", "glm-5-4*"), "");
+    for complaint in [
+        "no model of `z` has a name that this key may call",
+        "no model of `z` has a name that is meant here, so this changes nothing",
+        "the catalogue has no `glm-5-3` for `z`, and nothing is said of its price",
+        "did you mean `glm-5.3`?",
+    ] {
+        assert!(text.contains(complaint), "{complaint}: {text}");
+    }
+    assert!(!text.contains("`glm-6`"), "{text}");
+}
+
+#[test]
+fn what_routes_and_clients_decide_cannot_be_changed_by_the_way() {
+    let with = |quirk: &str| {
+        format!(
+            "[upstreams.x]\nbase_url = \"http://127.0.0.1:1/v1\"\nkeys = []\nquirks = [{quirk}]\n[upstreams.x.models.m]\nprice = {{ input = \"1 USD\", output = \"1 USD\" }}\n"
+        )
+    };
+    for (quirk, name) in [
+        ("{ set = { stream = true } }", "stream"),
+        ("{ rename = { a = \"model\" } }", "model"),
+        ("{ drop = [\"messages\"] }", "messages"),
+        ("{ default = { n = 2 } }", "n"),
+    ] {
+        let text = complaints(&with(quirk), "");
+        assert!(text.contains(&format!("`{name}` cannot be changed here")), "{name}: {text}");
+    }
+    assert_eq!(complaints(&with("{ drop = [\"stream_options\"] }"), ""), "");
+    let text = complaints(&with("{ bounds = { temperature = { min = 2, max = 1 } } }"), "");
+    assert!(text.contains("`min` is above `max`"), "{text}");
+}
+
+#[test]
+fn the_parameters_of_a_route_are_what_can_be_sent() {
+    let policy = r#"
+[[routes]]
+name = "r"
+models = ["a"]
+cluster = ["a/m1"]
+params = { set = { model = "other", k = nan }, cap = { max_tokens = 0 } }
+"#;
+    let text = complaints(CONFIG, policy);
+    for complaint in
+        ["`model` cannot be changed here", "this cannot be said in JSON", "must be a whole number of at least 1"]
+    {
+        assert!(text.contains(complaint), "{complaint}: {text}");
+    }
+}

@@ -233,3 +233,45 @@ fn what_quota_headers_mean_is_the_catalogues_word_unless_the_operator_says_other
     assert_eq!(windows("changed"), Windows { requests: Window::Minute, tokens: Window::Minute });
     assert_eq!(windows("own"), Windows::default());
 }
+
+#[test]
+fn an_operator_has_the_last_word_on_a_quirk() {
+    let config = r#"
+        [upstreams.z]
+        provider = "zhinao"
+        keys = []
+        [[upstreams.z.quirks]]
+        bounds = { temperature = { max = 2 } }
+        fake_stream = "never"
+        [[upstreams.z.quirks]]
+        models = ["mine"]
+        drop = ["seed"]
+        set = { a = 0x10, b = 1_000 }
+        [upstreams.z.models.mine]
+        base = "360gpt2-pro"
+    "#;
+    let model = World::new(config, "").model();
+    let of = |name: &str| {
+        let endpoint = model.endpoints.values().find(|endpoint| &*endpoint.model == name).unwrap();
+        endpoint.adjustments.of(crate::engine::Mode::Stream).clone()
+    };
+    let (listed, mine) = (of("360gpt2-pro"), of("mine"));
+    assert!(!listed.fakes_stream(true) && !mine.fakes_stream(true));
+    let most = |all: &crate::dialect::Adjustments| {
+        all.bounds.iter().filter(|(name, _)| name == "temperature").map(|(_, bounds)| bounds.max).collect::<Vec<_>>()
+    };
+    assert_eq!((most(&listed), most(&mine)), (vec![Some(2.0)], vec![Some(2.0)]));
+    assert_eq!((listed.drops("seed"), mine.drops("seed")), (false, true), "by the name that is sent");
+    assert_eq!(mine.set, [("a".to_owned(), "16".to_owned()), ("b".to_owned(), "1000".to_owned())]);
+}
+
+#[test]
+fn an_alias_has_the_quirks_of_what_it_is() {
+    for base in ["o3", "openai/o3"] {
+        let config =
+            format!("[upstreams.a]\nprovider = \"openai\"\nkeys = []\n[upstreams.a.models.alias]\nbase = \"{base}\"\n");
+        let model = World::new(&config, "").model();
+        let endpoint = model.endpoints.values().find(|endpoint| &*endpoint.model == "alias").unwrap();
+        assert!(endpoint.adjustments.of(crate::engine::Mode::Plain).drops("temperature"), "{base}");
+    }
+}
