@@ -58,6 +58,9 @@ struct ResolvedRoute {
 #[derive(Debug, Serialize)]
 struct Listed {
     endpoint: String,
+    /// The names that it serves, where not all of the route's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    only_for: Option<Vec<String>>,
     #[serde(rename = "input_usd_per_mtok")]
     input: Option<String>,
     #[serde(rename = "output_usd_per_mtok")]
@@ -126,7 +129,7 @@ fn named_for_people(route: &Route, model: &Model) -> bool {
 impl ResolvedRoute {
     fn new(route: &Route, model: &Model) -> Self {
         let second = route.objective.value_of_second.0;
-        let tier = |tier: &Vec<Candidate>| tier.iter().map(|one| Listed::new(one, second, model)).collect();
+        let tier = |tier: &Vec<Candidate>| tier.iter().map(|one| Listed::new(one, route, model)).collect();
         let excluded = route.excluded.iter();
         Self {
             name: route.name.to_string(),
@@ -173,7 +176,9 @@ impl ResolvedRoute {
 }
 
 impl Listed {
-    fn new(candidate: &Candidate, second: f64, model: &Model) -> Self {
+    fn new(candidate: &Candidate, route: &Route, model: &Model) -> Self {
+        let second = route.objective.value_of_second.0;
+        let served = route.served_as.of(candidate.endpoint);
         let endpoint = &model.endpoints[candidate.endpoint];
         let price = endpoint.price.as_deref();
         let origin = endpoint.price_origin.as_ref();
@@ -185,6 +190,7 @@ impl Listed {
         };
         Self {
             endpoint: endpoint.id.to_string(),
+            only_for: served.map(|served| served.names().map(ToString::to_string).collect()),
             input: price.map(|price| dollars(price.rates.input)),
             output: price.map(|price| dollars(price.rates.output)),
             second_in_output_tokens: per_token.map(|dollars| round_to_u64(second / dollars)),
@@ -201,9 +207,11 @@ impl Listed {
         let shown = |price: &Option<String>| price.clone().unwrap_or_else(|| "unknown".to_owned());
         let tokens = self.second_in_output_tokens.map_or_else(|| "-".to_owned(), |tokens| tokens.to_string());
         let handicap = self.handicap.as_ref().map_or_else(String::new, |one| format!("  (handicap {one})"));
+        let names = |names: &Vec<String>| format!("  (for {})", names.join(", "));
+        let only = self.only_for.as_ref().map(names).unwrap_or_default();
         let (name, input, output) = (&self.endpoint, shown(&self.input), shown(&self.output));
         let notes = self.price_notes();
-        line(text, &format!("    {name:width$}  {input:>10} {output:>10}  {tokens}{notes}{handicap}"));
+        line(text, &format!("    {name:width$}  {input:>10} {output:>10}  {tokens}{notes}{handicap}{only}"));
     }
 
     /// `  peak until 2026-11-23T04:00:00Z; catalogue 2026-11-01, high`. The operator's own words need no source.

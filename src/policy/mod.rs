@@ -9,6 +9,7 @@ pub mod book;
 mod builtin;
 mod client_headers;
 mod compile;
+mod dated;
 pub(crate) mod decimal;
 mod diagnostic;
 mod feed;

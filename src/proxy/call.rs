@@ -1,6 +1,7 @@
 //! A request that was read and admitted: what it asks for, and who may answer it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -29,6 +30,8 @@ pub(super) struct Call {
     pub choices: u64,
     /// What the engine needs to know.
     pub request: Request,
+    /// The model that was asked for.
+    pub asked: Arc<str>,
     /// What serves it.
     pub route: RouteIx,
     /// By what its conversation is known, if it is one.
@@ -68,13 +71,17 @@ pub(super) enum Side {
 }
 
 impl Call {
-    /// Whether `endpoint` may answer it: the client's wishes let it, and its vectors can be compared with the route's.
+    /// Whether `endpoint` may answer it: it serves the name that was asked for, the client's wishes let it, and its
+    /// vectors can be compared with the route's.
     pub(super) fn may_go_to(&self, snapshot: &Snapshot, endpoint: EndpointIx) -> bool {
-        let comparable = || match snapshot.model.routes[self.route].embeds_with(&snapshot.model) {
+        let route = &snapshot.model.routes[self.route];
+        let comparable = || match route.embeds_with(&snapshot.model, &self.asked) {
             Some(model) => snapshot.model.endpoints[endpoint].model == model,
             None => true,
         };
-        is_permitted(snapshot, &self.overrides, endpoint) && (self.request.mode != Mode::Embedding || comparable())
+        route.served_as.admits(endpoint, &self.asked)
+            && is_permitted(snapshot, &self.overrides, endpoint)
+            && (self.request.mode != Mode::Embedding || comparable())
     }
 
     /// Refuses what only one account can answer where several could be asked: whose it is, only the client knows.

@@ -78,6 +78,7 @@ fn mirrored(snapshot: &Snapshot, call: &Call) -> Call {
         inject_usage: call.inject_usage,
         choices: call.choices,
         request: call.request,
+        asked: Arc::clone(&call.asked),
         route: call.route,
         conversation,
         warmth,

@@ -106,7 +106,7 @@ fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes)
     let warmth = conversation.as_ref().map(|known| exchange.snapshot.conversations.find(known)).unwrap_or_default();
     let side = side(exchange, route, conversation.as_ref());
     let splice = head.splice_points();
-    let (choices, is_pinned) = (head.choices, head.is_pinned);
+    let (choices, is_pinned, asked) = (head.choices, head.is_pinned, Arc::from(&*head.model));
     let call = Call {
         kind,
         headers,
@@ -115,6 +115,7 @@ fn prepare(exchange: &mut Exchange, kind: Kind, headers: HeaderMap, body: Bytes)
         inject_usage,
         choices,
         request,
+        asked,
         route,
         conversation,
         warmth,
@@ -139,7 +140,10 @@ fn resolve(exchange: &Exchange, head: &Head<'_>, wanted: Option<&str>) -> Result
     };
     let route = found.ok_or_else(|| Refusal::NoRoute { model: wanted.map_or_else(named, str::to_owned) })?;
     let allowed = exchange.tenant.is_none_or(|tenant| model.tenants[tenant].may_use(&model.routes[route]));
-    if allowed { Ok(route) } else { Err(Refusal::Forbidden { model: named() }) }
+    if !allowed {
+        return Err(Refusal::Forbidden { model: named() });
+    }
+    if model.routes[route].knows(&head.model) { Ok(route) } else { Err(Refusal::NoRoute { model: named() }) }
 }
 
 /// On which side of its route's canary a request is: the whole of a conversation on one, others by lot.

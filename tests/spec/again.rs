@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use faregate::runtime;
 use faregate::simulated::{Canned, Fault, Provider};
 
 use crate::rig::{Rig, provider, serving, upstream};
@@ -20,12 +21,12 @@ fn says(status: u16, headers: &[(&str, &str)], body: &str) -> Fault {
 /// Clears the fault a moment after the first call has failed.
 async fn a_fault_that_passes(rig: &Rig, up: &Provider, fault: Fault) -> (u16, u64, Duration) {
     up.set_fault(Some(fault));
-    let begun = tokio::time::Instant::now();
+    let begun = runtime::now();
     let (reply, ()) = tokio::join!(rig.chat("m"), async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         up.set_fault(None);
     });
-    (reply.status.as_u16(), up.stats().requests, begun.elapsed())
+    (reply.status.as_u16(), up.stats().requests, runtime::now().since(begun))
 }
 
 #[tokio::test(start_paused = true)]

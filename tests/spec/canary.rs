@@ -145,3 +145,35 @@ async fn an_outage_of_all_but_the_canary_is_tried_a_few_times_only() {
     let tries = rig.metric("faregate_failovers_total{from=\"openai/gpt-4o#literal\",reason=\"reset\"}");
     assert!((1.0..=20.0).contains(&tries), "{tries} in 20 s");
 }
+
+#[tokio::test(start_paused = true)]
+async fn openai_is_asked_for_the_model_that_was_asked_for_and_what_it_no_longer_has_comes_from_others() {
+    let (rig, providers) = moving();
+    let ask = async |number: u32, model: &str| {
+        let mut body = talk(number, None);
+        body["model"] = model.into();
+        rig.post("/v1/chat/completions", &body).await
+    };
+    // Each is a conversation, and all but the canary's are OpenAI's. It serves one model here: another name would be
+    // refused, and its conversation would be answered elsewhere.
+    let mut by_openai = 0;
+    for number in 0..40 {
+        let reply = ask(number, "gpt-4o-2024-11-20").await;
+        let is_openais = reply.header("x-faregate-upstream") == "openai";
+        assert!(!is_openais || reply.header("x-faregate-model") == "gpt-4o", "{:?}", reply.header("x-faregate-model"));
+        by_openai += u64::from(is_openais);
+    }
+    assert!(by_openai > 30, "{by_openai} of 40");
+    let asked = providers[0].stats().requests;
+    assert_eq!(asked, by_openai);
+
+    for number in 0..10 {
+        let reply = ask(number, "gpt-4-turbo").await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        assert_ne!(reply.header("x-faregate-upstream"), "openai");
+    }
+    assert_eq!(providers[0].stats().requests, asked, "OpenAI has retired it");
+
+    let reply = ask(0, "gpt-99").await;
+    assert_eq!((reply.status.as_u16(), reply.code()), (404, "no_route".to_owned()));
+}

@@ -1,12 +1,13 @@
 //! Clusters: from the names of endpoints to tiers of them, with what the policy excludes set aside.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use crate::catalog;
 use crate::ids::{EndpointIx, UpstreamIx};
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{Candidate, Endpoint, Excluded};
+use crate::policy::model::{Candidate, Endpoint, Excluded, Served, ServedAs};
 use crate::policy::nearest::nearest;
 use crate::policy::raw::provider::Provider;
 use crate::policy::raw::routes::Entry;
@@ -16,12 +17,29 @@ use super::Context;
 use super::endpoints::Tables;
 use super::rules::{Rules, Verdict};
 
+/// In place of a model's name: the one that is asked for.
+const EVERY: &str = "*";
+
 /// A cluster in the making.
 #[derive(Default)]
 pub(super) struct Cluster {
     tiers: Vec<Vec<Candidate>>,
     last_resort: Vec<Candidate>,
     pub(super) excluded: Vec<Excluded>,
+    served_as: ServedAs,
+}
+
+/// What an entry of a cluster names.
+pub(super) struct Found {
+    pub(super) endpoint: EndpointIx,
+    /// The names that it serves, where not all.
+    pub(super) served: Option<Served>,
+}
+
+impl From<EndpointIx> for Found {
+    fn from(endpoint: EndpointIx) -> Self {
+        Self { endpoint, served: None }
+    }
 }
 
 impl Cluster {
@@ -36,15 +54,24 @@ impl Cluster {
         active.chain(self.excluded.iter().map(|one| one.endpoint)).any(|known| known == endpoint)
     }
 
+    /// Whether an endpoint may serve.
+    pub(super) fn serves(&self, endpoint: EndpointIx) -> bool {
+        self.tiers.iter().flatten().chain(&self.last_resort).any(|one| one.endpoint == endpoint)
+    }
+
     /// Whether nobody may serve.
     pub(super) fn is_empty(&self) -> bool {
         self.last_resort.is_empty() && self.tiers.iter().all(Vec::is_empty)
     }
 
-    /// Puts an endpoint where the rules want it, unless it has a place already.
-    pub(super) fn add(&mut self, candidate: Candidate, rules: &Rules, tables: &Tables) {
+    /// Puts an endpoint where the rules want it, unless it has a place already. Its first place counts, and with it the
+    /// names that it serves there.
+    pub(super) fn add(&mut self, candidate: Candidate, served: Option<Served>, rules: &Rules, tables: &Tables) {
         if self.has(candidate.endpoint) {
             return;
+        }
+        if let Some(served) = served {
+            self.served_as.add(candidate.endpoint, served);
         }
         let endpoint = &tables.endpoints[candidate.endpoint];
         match rules.judge(endpoint, &tables.upstreams[endpoint.upstream]) {
@@ -59,19 +86,19 @@ impl Cluster {
     }
 
     /// Puts an endpoint into the first tier, unless it has a place already.
-    pub(super) fn lead(&mut self, candidate: Candidate, rules: &Rules, tables: &Tables) {
+    pub(super) fn lead(&mut self, candidate: Candidate, served: Option<Served>, rules: &Rules, tables: &Tables) {
         if self.has(candidate.endpoint) {
             return;
         }
         let rest = if self.tiers.is_empty() { Vec::new() } else { self.tiers.split_off(1) };
-        self.add(candidate, rules, tables);
+        self.add(candidate, served, rules, tables);
         self.tiers.extend(rest);
     }
 
-    /// The tiers that have somebody in them, the last resort at the end, and the excluded.
-    pub(super) fn finish(self) -> (Vec<Vec<Candidate>>, Vec<Excluded>) {
+    /// The tiers that have somebody in them, the last resort at the end; the excluded; and the names that they serve.
+    pub(super) fn finish(self) -> (Vec<Vec<Candidate>>, Vec<Excluded>, ServedAs) {
         let tiers = self.tiers.into_iter().chain([self.last_resort]).filter(|tier| !tier.is_empty()).collect();
-        (tiers, self.excluded)
+        (tiers, self.excluded, self.served_as)
     }
 }
 
@@ -111,10 +138,15 @@ impl<'a> Resolver<'a> {
     }
 
     /// The endpoints that an entry names; none for a provider that is not configured, or a name that is wrong.
-    pub(super) fn endpoints(&self, entry: &Entry) -> Vec<EndpointIx> {
-        if let Some(model) = entry.endpoint.value.strip_prefix('@') {
-            return self.stand_ins(model, &entry.endpoint.place);
+    pub(super) fn endpoints(&self, entry: &Entry) -> Vec<Found> {
+        match entry.endpoint.value.strip_prefix('@') {
+            Some(EVERY) => self.all_stand_ins(&entry.endpoint.place),
+            Some(model) => self.stand_ins(model, &entry.endpoint.place),
+            None => self.of_upstream(entry),
         }
+    }
+
+    fn of_upstream(&self, entry: &Entry) -> Vec<Found> {
         let named = Named::new(entry);
         if self.tables.broken.contains(named.upstream) {
             return Vec::new();
@@ -131,20 +163,47 @@ impl<'a> Resolver<'a> {
             self.report(Diagnostic::note(named.place, message));
             return Vec::new();
         }
-        let of_model = self.tables.of(upstream).filter(|(_, endpoint)| &*endpoint.model == named.model);
+        let is_meant = |endpoint: &Endpoint| named.model == EVERY || &*endpoint.model == named.model;
+        let of_model = self.tables.of(upstream).filter(|(_, endpoint)| is_meant(endpoint));
         let of_model = of_model.map(|(ix, _)| ix).collect::<Vec<_>>();
-        if of_model.is_empty() {
+        if of_model.is_empty() && named.model != EVERY {
             self.unknown_model(named, upstream);
         }
-        match named.key {
+        let found = match named.key {
             Some(key) if !of_model.is_empty() => self.with_key(named, key, &of_model),
             Some(_) | None => of_model,
+        };
+        let own = |endpoint: EndpointIx| {
+            let own = Some(Arc::clone(&self.tables.endpoints[endpoint].model));
+            (named.model == EVERY).then(|| Served { own, ..Served::default() })
+        };
+        found.into_iter().map(|endpoint| Found { endpoint, served: own(endpoint) }).collect()
+    }
+
+    /// Every configured endpoint that stands in for any model, each for the names of those.
+    fn all_stand_ins(&self, place: &Place) -> Vec<Found> {
+        let table = self.context.providers.stand_ins();
+        let mut found: Vec<Found> = Vec::new();
+        for row in table {
+            let stands_for: BTreeSet<Arc<str>> = row.of.iter().map(|name| name.as_str().into()).collect();
+            for endpoint in row.models.iter().flat_map(|listed| self.listed(listed)) {
+                let served = Served { own: None, stands_for: stands_for.clone() };
+                match found.iter_mut().find(|one| one.endpoint == endpoint) {
+                    Some(known) => known.served = known.served.take().map(|known| known.and(served)),
+                    None => found.push(Found { endpoint, served: Some(served) }),
+                }
+            }
         }
+        if found.is_empty() && self.tables.broken.is_empty() {
+            let message = "no provider is configured that has a stand-in for any model";
+            self.report(Diagnostic::note(place, message).hint("`faregate check --resolve` shows what is configured"));
+        }
+        found
     }
 
     /// Every configured endpoint that stands in for `model`. Providers without an account are left out without a word:
     /// the name stands for all of them.
-    fn stand_ins(&self, model: &str, place: &Place) -> Vec<EndpointIx> {
+    fn stand_ins(&self, model: &str, place: &Place) -> Vec<Found> {
         let table = self.context.providers.stand_ins();
         let Some(row) = table.iter().find(|row| row.of.iter().any(|name| name == model)) else {
             let known = || table.iter().flat_map(|row| &row.of).map(String::as_str);
@@ -155,19 +214,21 @@ impl<'a> Resolver<'a> {
             self.report(Diagnostic::error(place, format!("the catalogue has no stand-ins for `{model}`")).hint(hint));
             return Vec::new();
         };
-        let of = |listed: &String| {
-            let (provider, name) = listed.split_once('/').unwrap_or((listed, ""));
-            let serves = |one: &Endpoint| {
-                self.tables.upstreams[one.upstream].provider.as_deref() == Some(provider) && &*one.model == name
-            };
-            self.tables.endpoints.iter().filter(|(_, one)| serves(one)).map(|(at, _)| at).collect::<Vec<_>>()
-        };
-        let found: Vec<_> = row.models.iter().flat_map(of).collect();
+        let found: Vec<_> = row.models.iter().flat_map(|listed| self.listed(listed)).map(Found::from).collect();
         if found.is_empty() && self.tables.broken.is_empty() {
             let message = format!("no provider is configured that has a stand-in for `{model}`");
             self.report(Diagnostic::note(place, message).hint(format!("there are: {}", row.models.join(", "))));
         }
         found
+    }
+
+    /// The endpoints of a model that the catalogue calls `provider/model`, at whatever upstream.
+    fn listed(&self, listed: &str) -> Vec<EndpointIx> {
+        let (provider, name) = listed.split_once('/').unwrap_or((listed, ""));
+        let serves = |one: &Endpoint| {
+            self.tables.upstreams[one.upstream].provider.as_deref() == Some(provider) && &*one.model == name
+        };
+        self.tables.endpoints.iter().filter(|(_, one)| serves(one)).map(|(at, _)| at).collect()
     }
 
     fn with_key(&self, named: Named<'_>, key: &str, of_model: &[EndpointIx]) -> Vec<EndpointIx> {
@@ -195,7 +256,7 @@ impl<'a> Resolver<'a> {
     /// upstream of that name may declare it elsewhere.
     fn not_configured(&self, Named { upstream: name, model, place, .. }: Named<'_>, provider: &Provider) {
         let mut listed = provider.hosts.iter().flat_map(|host| &host.models).map(|one| one.name.value.as_str());
-        if !listed.clone().any(|one| one == model) {
+        if model != EVERY && !listed.clone().any(|one| one == model) {
             let message = format!("`{name}` is not configured, and the catalogue does not list its model `{model}`");
             let near = nearest(model, &mut listed).map(|near| format!("did you mean `{name}/{near}`?"));
             self.report(Diagnostic::warning(place, message).hint(near.unwrap_or_else(|| "it is skipped".to_owned())));

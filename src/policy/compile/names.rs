@@ -110,9 +110,9 @@ fn imply(base: &Base, tables: &Tables, routes: &mut IdVec<RouteIx, Route>, names
         let mut cluster = Cluster::default();
         cluster.next_tier();
         for endpoint in endpoints {
-            cluster.add(Candidate { endpoint, handicap: Handicap::None }, &base.rules, tables);
+            cluster.add(Candidate { endpoint, handicap: Handicap::None }, None, &base.rules, tables);
         }
-        let (tiers, excluded) = cluster.finish();
+        let (tiers, excluded, served_as) = cluster.finish();
         let route = routes.push(Route {
             asks_others_if_filtered: false,
             canary: None,
@@ -122,6 +122,7 @@ fn imply(base: &Base, tables: &Tables, routes: &mut IdVec<RouteIx, Route>, names
             name: Arc::clone(&name),
             tiers,
             excluded,
+            served_as,
             objective: base.objective,
             timeouts: base.timeouts,
             retry: base.retry,

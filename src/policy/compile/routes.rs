@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::{Failure, Handicap, Objective, RetryPolicy};
 use crate::ids::{EndpointIx, IdVec, RouteIx};
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{Canary, Candidate, Route, Shadow, Timeouts, UNLISTED};
+use crate::policy::model::{Canary, Candidate, Excluded, Route, Shadow, Timeouts, UNLISTED};
 use crate::policy::raw::policy::{Objective as RawObjective, Policy, Retry as RawRetry, Timeouts as RawTimeouts};
 use crate::policy::raw::routes::{
     Canary as RawCanary, Entry, Handicap as RawHandicap, Route as RawRoute, Shadow as RawShadow,
@@ -15,7 +15,7 @@ use crate::policy::source::At;
 use crate::units::{Dollars, Share};
 
 use super::Context;
-use super::cluster::{Cluster, Resolver};
+use super::cluster::{Cluster, Found, Resolver};
 use super::endpoints::Tables;
 use super::exchange::Exchange;
 use super::rules::{Rules, Verdict};
@@ -96,23 +96,25 @@ fn route(
         for entry in tier {
             let handicap = handicap(entry, exchange, context);
             let found = resolver.endpoints(entry);
-            if !found.is_empty() && found.iter().all(|endpoint| cluster.has(*endpoint)) {
+            if !found.is_empty() && found.iter().all(|one| cluster.has(one.endpoint)) {
                 context.report.push(named_twice(entry));
             }
-            for endpoint in found {
-                cluster.add(Candidate { endpoint, handicap }, &rules, tables);
+            for Found { endpoint, served } in found {
+                cluster.add(Candidate { endpoint, handicap }, served, &rules, tables);
             }
         }
     }
-    let canary = raw.canary.as_ref().and_then(|canary| self::canary(canary, &mut cluster, &rules, (resolver, tables)));
+    let canary =
+        raw.canary.as_ref().and_then(|canary| self::canary(canary, &mut cluster, &rules, (resolver, tables, context)));
     if cluster.is_empty() && tables.broken.is_empty() {
         context.report.push(no_active_endpoint(raw, &cluster));
     }
-    let (tiers, excluded) = cluster.finish();
+    let (tiers, excluded, served_as) = cluster.finish();
     Route {
         name: raw.name.value.as_str().into(),
         tiers,
         excluded,
+        served_as,
         objective: objective(&base.objective, &raw.objective, exchange, context),
         timeouts: over_timeouts(&base.timeouts, &raw.timeouts),
         retry: over_retry(&base.retry, &raw.retry),
@@ -130,16 +132,22 @@ fn route(
     }
 }
 
-/// Its endpoints have a place in the first tier, so that they may serve at all.
+/// Its endpoints have a place in the first tier, so that they may serve at all. Whom the policy excludes gets no share.
 fn canary(
     raw: &RawCanary,
     cluster: &mut Cluster,
     rules: &Rules,
-    (resolver, tables): (&Resolver<'_>, &Tables),
+    (resolver, tables, context): (&Resolver<'_>, &Tables, &Context<'_>),
 ) -> Option<Canary> {
-    let endpoints = resolver.endpoints(&raw.entry);
-    for endpoint in &endpoints {
-        cluster.lead(Candidate { endpoint: *endpoint, handicap: Handicap::None }, rules, tables);
+    let mut endpoints = Vec::new();
+    for Found { endpoint, served } in resolver.endpoints(&raw.entry) {
+        cluster.lead(Candidate { endpoint, handicap: Handicap::None }, served, rules, tables);
+        if cluster.serves(endpoint) {
+            endpoints.push(endpoint);
+        } else if let Some(Excluded { reason, .. }) = cluster.excluded.iter().find(|one| one.endpoint == endpoint) {
+            let message = format!("`{}` gets no share as a canary", tables.endpoints[endpoint].id);
+            context.report.push(Diagnostic::warning(&raw.entry.endpoint.place, message).hint(reason.clone()));
+        }
     }
     (!endpoints.is_empty()).then_some(Canary { endpoints, share: raw.share })
 }
@@ -164,7 +172,7 @@ fn shadow(
         }
     };
     let (refused, endpoints): (Vec<_>, Vec<_>) =
-        resolver.endpoints(&raw.entry).into_iter().partition(|endpoint| refusal(endpoint).is_some());
+        resolver.endpoints(&raw.entry).iter().map(|found| found.endpoint).partition(|one| refusal(one).is_some());
     if let Some(reason) = refused.first().and_then(refusal) {
         let At { value: name, place } = &raw.entry.endpoint;
         let message = format!("`{name}` is sent nothing as a shadow");

@@ -140,7 +140,7 @@ fn shadow(node: &Node<'_>) -> Option<Shadow> {
 /// Two models in one comparison would be two comparisons.
 fn one_model(node: &Node<'_>) -> Option<String> {
     let text = endpoint(node)?;
-    if text.starts_with('@') {
+    if text.starts_with('@') || text.split_once('/').is_some_and(|(_, model)| model.starts_with('*')) {
         let hint = "write `upstream/model`; another route can have another shadow".to_owned();
         node.error("a shadow is one model, to be compared with what answers", Some(hint));
         return None;
@@ -233,7 +233,8 @@ fn endpoint(node: &Node<'_>) -> Option<String> {
     let is_named = || text.split_once('/').is_some_and(|(upstream, model)| !upstream.is_empty() && !model.is_empty());
     if !text.starts_with('@') && !is_named() {
         let hint =
-            "write `upstream/model`, `upstream/model#key` for one key only, or `@model` for all that stand in for it"
+            "write `upstream/model`, `upstream/model#key` for one key only, `@model` for all that stand in for it, or \
+             `upstream/*` and `@*` for the model that is asked for"
                 .to_owned();
         node.error(format!("`{text}` does not name an endpoint"), Some(hint));
         return None;

@@ -1,6 +1,6 @@
 //! The catalogue and the shipped policies are valid, and fit each other.
 
-use super::{World, tiers};
+use super::{World, route, tiers};
 use crate::catalog::PROVIDERS;
 use crate::engine::Usage;
 use crate::policy::compile::Providers;
@@ -64,7 +64,10 @@ fn every_built_in_policy_compiles_against_the_catalogue_and_uses_all_of_its_clus
         let silent = loaded.diagnostics.iter().all(is_doubt);
         assert!(silent || policy.name == "domestic-only", "{}: {:#?}", policy.name, loaded.diagnostics);
         let model = loaded.model.unwrap();
-        for name in ["gpt-4o", "gpt-4o-2024-08-06", "gpt-4o-mini", "gpt-3.5-turbo-0125", "chat", "small"] {
+        let names = ["gpt-4o", "gpt-4o-2024-08-06", "gpt-4o-mini", "gpt-3.5-turbo-0125", "chat", "small"];
+        // There the names are OpenAI's alone.
+        let names = if policy.name == "migrate-from-openai" { &names[..4] } else { &names[..] };
+        for name in names {
             assert!(tiers(&model, name).concat().len() >= 6, "{}: {name}", policy.name);
         }
     }
@@ -153,4 +156,40 @@ fn every_price_says_whose_word_it_is() {
         confidence: Confidence::High,
     };
     assert_eq!(origin("zhipu/glm-5.3#KEY"), Some(expected));
+}
+
+#[test]
+fn moving_away_from_openai_keeps_to_the_model_that_is_asked_for() {
+    let model = whole_catalogue("migrate-from-openai").model();
+    let served = |asked: &str| {
+        let route = route(&model, asked);
+        let all = route.tiers.iter().flatten().map(|candidate| candidate.endpoint);
+        let id = |endpoint| model.endpoints[endpoint].id.as_str().to_owned();
+        all.filter(|endpoint| route.served_as.admits(*endpoint, asked)).map(id).collect::<Vec<_>>()
+    };
+    for asked in
+        ["gpt-4o", "gpt-4.1", "gpt-4o-mini", "gpt-4.1-mini", "gpt-5", "gpt-5-mini", "gpt-5.5", "o3", "gpt-6-luna"]
+    {
+        let by_openai = served(asked).into_iter().filter(|id| id.starts_with("openai/")).collect::<Vec<_>>();
+        assert_eq!(by_openai, [format!("openai/{asked}#KEY")], "{asked}");
+    }
+    assert!(served("gpt-4o-2024-08-06").contains(&"openai/gpt-4o#KEY".to_owned()), "a date is left out");
+    for (asked, small) in
+        [("gpt-4-turbo-2024-04-09", false), ("gpt-3.5-turbo-0125", true), ("o1-mini", false), ("gpt-5-nano", true)]
+    {
+        let served = served(asked);
+        assert_eq!(served.contains(&"zhipu/glm-5.3-flash#KEY".to_owned()), small, "{asked}: {served:?}");
+        assert_eq!(served.contains(&"zhipu/glm-5.3#KEY".to_owned()), !small, "{asked}: {served:?}");
+    }
+    assert!(!route(&model, "gpt-99").knows("gpt-99"), "nobody has it, and nobody stands in for it");
+    for row in crate::catalog::find("openai")
+        .unwrap()
+        .text
+        .lines()
+        .filter_map(|line| line.strip_prefix("[hosts.global.models.\""))
+    {
+        let name = row.trim_end_matches("\"]");
+        let stood_in_for = served(name).iter().any(|id| !id.starts_with("openai/"));
+        assert!(stood_in_for || name.starts_with("text-embedding"), "nobody stands in for {name}");
+    }
 }

@@ -4,6 +4,8 @@
 //! micro-dollars, keys to secrets), so that no reader needs to handle a dangling name, and nothing is looked up by
 //! text on the request path except the model name that the client sent.
 
+mod route;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,14 +17,15 @@ pub use super::base_url::{BaseUrl, Scheme};
 pub use super::client_headers::{AllowedHeaders, ClientHeader};
 pub use super::feed::{Feed, FeedFormat, FeedUrl};
 pub use super::tariff::{Confidence, PriceOrigin};
+use crate::dialect::Forms;
 use crate::dialect::faults::FaultTable;
 use crate::dialect::quota_headers::Windows;
-use crate::dialect::{Adjustments, Forms};
-use crate::engine::{
-    Capabilities, Failure, Handicap, HedgePolicy, Limits, Mode, Objective, Price, RetryPolicy, Scope, Unit,
-};
+use crate::engine::{Capabilities, Failure, Limits, Price, Scope, Unit};
 use crate::ids::{AllowanceIx, EndpointId, EndpointIx, IdVec, KeyIx, RouteIx, TenantIx, UpstreamIx};
-use crate::units::{PicoUsd, PricePerMtok, Share, Tokens};
+use crate::units::{PricePerMtok, Tokens};
+pub use route::{
+    Affinity, Canary, Candidate, Equivalence, Excluded, Route, Served, ServedAs, Shadow, Timeouts, UNLISTED,
+};
 
 /// Everything that one set of files says.
 #[derive(Debug)]
@@ -290,94 +293,6 @@ impl PriceHours {
     }
 }
 
-/// The name that all implied routes share. A route of the policy may not take it.
-pub const UNLISTED: &str = "unlisted";
-
-/// How a set of model names is served.
-#[derive(Debug)]
-pub struct Route {
-    /// Its name: for metrics, headers and people. Implied routes are all called `unlisted`.
-    pub name: Arc<str>,
-    /// The endpoints that may serve it, best tier first. Static exclusions are already gone.
-    pub tiers: Vec<Vec<Candidate>>,
-    /// What the file names but the policy excludes, with the reason, for `check --resolve` and the admin views.
-    pub excluded: Vec<Excluded>,
-    /// What a good answer is worth.
-    pub objective: Objective,
-    /// How long to wait for what.
-    pub timeouts: Timeouts,
-    /// How often to try again.
-    pub retry: RetryPolicy,
-    /// By what it knows conversations.
-    pub affinity: Affinity,
-    /// Whether a second try may go out beside one that is slow.
-    pub hedge: Option<HedgePolicy>,
-    /// Who gets a share of the conversations, whatever the score.
-    pub canary: Option<Canary>,
-    /// Who is sent a share of the conversations as well, to be compared.
-    pub shadow: Option<Shadow>,
-    /// Whether embeddings of different models may be mixed.
-    pub equivalent: Equivalence,
-    /// What is changed of its requests, whoever serves them.
-    pub params: Adjustments,
-    /// Whether what one provider will not answer may be asked of another.
-    pub asks_others_if_filtered: bool,
-    /// The names and globs it serves, as written.
-    pub models: Vec<String>,
-}
-
-/// One model that is sent a share of a route's conversations beside whoever answers them. Its answers are discarded.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Shadow {
-    /// Its endpoints: one per key. The same model at the same upstream.
-    pub endpoints: Vec<EndpointIx>,
-    /// Between 0 and 1.
-    pub share: Share,
-    /// What all of it may cost from one midnight UTC to the next.
-    pub max_cost: PicoUsd,
-}
-
-/// Endpoints that get a share of a route's conversations, and nothing of the others.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Canary {
-    /// Which.
-    pub endpoints: Vec<EndpointIx>,
-    /// Between 0 and 1.
-    pub share: Share,
-}
-
-/// Whether vectors of different models may be compared: they may not, unless whoever runs them says so.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Equivalence {
-    /// They may.
-    Said,
-    /// Nobody says so.
-    #[default]
-    Unknown,
-}
-
-impl Route {
-    /// The only model whose embeddings this route gives, unless they are all equivalent: that of the first in its cluster.
-    pub fn embeds_with(&self, model: &Model) -> Option<Arc<str>> {
-        let first = self.tiers.first().and_then(|tier| tier.first())?;
-        (self.equivalent == Equivalence::Unknown).then(|| Arc::clone(&model.endpoints[first.endpoint].model))
-    }
-}
-
-/// By what a route knows requests of one conversation, which are cheaper where their beginning is cached.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Affinity {
-    /// By the beginning of the prompt.
-    #[default]
-    PromptPrefix,
-    /// By the `user` that the client names.
-    User,
-    /// By the value of this header, in lower case.
-    Header(Arc<str>),
-    /// Not at all.
-    None,
-}
-
 /// A provider's prompt cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cache {
@@ -409,47 +324,6 @@ pub struct Allowance {
     pub used: u64,
     /// When it is renewed or lost.
     pub ends: Option<jiff::Timestamp>,
-}
-
-/// An endpoint as a route sees it.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    /// Which endpoint.
-    pub endpoint: EndpointIx,
-    /// Ranks it behind its true cost.
-    pub handicap: Handicap,
-}
-
-/// An endpoint that a route names but may not use.
-#[derive(Clone, Debug)]
-pub struct Excluded {
-    /// Which endpoint.
-    pub endpoint: EndpointIx,
-    /// Why, in words an operator understands: "region unknown; the policy requires cn".
-    pub reason: String,
-}
-
-/// How long to wait for what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// For a connection, TLS included.
-    pub connect: Duration,
-    /// For a stream's first token.
-    pub first_token: Duration,
-    /// Between tokens of a stream.
-    pub idle: Duration,
-    /// For the whole request, all attempts included.
-    pub total: Duration,
-}
-
-impl Timeouts {
-    /// The longest wait for an answer that begins (a stream) or is whole (anything else).
-    pub const fn answer(&self, mode: Mode) -> Duration {
-        match mode {
-            Mode::Stream => self.first_token,
-            Mode::Plain | Mode::Embedding => self.total,
-        }
-    }
 }
 
 /// The most that a candidate may cost, per million tokens.
