@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
 use crate::policy::model::Server;
+use crate::policy::stood_in;
 
 /// What the daemon said.
 #[derive(Debug)]
@@ -50,13 +51,16 @@ pub(super) async fn post<T: DeserializeOwned>(
         Err(error) => return Err(error).with_context(|| format!("the daemon at {address} cannot be asked")),
     };
     let mut request = Request::post(path).header(HOST, address.to_string()).header(CONTENT_TYPE, "application/json");
-    if let Some(token) = &server.admin_token {
-        request = request.header(AUTHORIZATION, format!("Bearer {}", token.0.expose_secret()));
+    let token = server.admin_token.as_ref().map(|token| token.0.expose_secret());
+    let missing = token.and_then(stood_in);
+    if let Some(token) = token.filter(|_| missing.is_none()) {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     }
     let text = exchange(stream, request.body(Full::new(Bytes::from(wish.to_string())))?).await;
     let text = text.with_context(|| format!("the daemon at {address} broke off"))?;
     if let Ok(refusal) = serde_json::from_slice::<Refusal>(&text) {
-        return Ok(Said::Refused(refusal.error.message));
+        let token = missing.map(|name| format!(" (no token was sent: {name} is not set here)")).unwrap_or_default();
+        return Ok(Said::Refused(refusal.error.message + &token));
     }
     let said = serde_json::from_slice(&text)
         .with_context(|| format!("whatever listens at {address} does not answer like faregate's admin plane"))?;

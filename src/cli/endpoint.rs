@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::admin_client::{Said, post};
-use super::{complain, environment, print};
+use super::{complain, environment_without_keys, print};
 use crate::control::Source;
 
 /// What may be asked of endpoints.
@@ -49,9 +49,11 @@ pub(super) fn run(command: EndpointCommand) -> anyhow::Result<u8> {
         EndpointCommand::Reset(target) => ("reset", target),
     };
     // The providers' keys may be the daemon's alone; its admin token is asked for.
-    let stand_in = |variable: &str| environment(variable).or_else(|| Some(String::from("not-a-key")));
-    let source =
-        Source { path: super::serve::usual_path(config), environment: Arc::new(stand_in), book: Arc::default() };
+    let source = Source {
+        path: super::serve::usual_path(config),
+        environment: Arc::new(environment_without_keys),
+        book: Arc::default(),
+    };
     let loaded = source.look();
     let Some(model) = loaded.model else {
         complain(&crate::policy::render(&loaded.diagnostics));

@@ -152,10 +152,17 @@ fn check_files(args: &CheckArgs) -> anyhow::Result<u8> {
 }
 
 fn policy(command: PolicyCommand) -> anyhow::Result<u8> {
-    finish(&match command {
-        PolicyCommand::List => policy_command::list(),
-        PolicyCommand::Show { name } => policy_command::show(&name),
-    })
+    let shown = match &command {
+        PolicyCommand::List => Ok(policy_command::list()),
+        PolicyCommand::Show { name } => policy_command::show(name).map(str::to_owned),
+    };
+    match shown {
+        Ok(text) => print(&text).map(|()| 0),
+        Err(complaint) => {
+            complain(&format!("error: {complaint}"));
+            Ok(2)
+        }
+    }
 }
 
 fn finish(outcome: &CheckOutcome) -> anyhow::Result<u8> {
@@ -167,6 +174,12 @@ fn finish(outcome: &CheckOutcome) -> anyhow::Result<u8> {
 #[expect(clippy::disallowed_methods, reason = "the one place where the command line hands the environment in")]
 pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// The same for commands that need no provider's key, and may be run where none is set.
+fn environment_without_keys(name: &str) -> Option<String> {
+    let missing = || (name != "STATE_DIRECTORY").then(|| crate::policy::stand_in(name));
+    environment(name).or_else(missing)
 }
 
 fn read_file(path: &std::path::Path) -> Result<String, String> {

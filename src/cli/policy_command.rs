@@ -5,26 +5,21 @@ use std::fmt::Write as _;
 
 use crate::policy::{BUILTIN, builtin};
 
-use super::check::CheckOutcome;
-
 /// One line per built-in policy.
-pub(super) fn list() -> CheckOutcome {
+pub(super) fn list() -> String {
     let width = BUILTIN.iter().map(|one| one.name.len()).max().unwrap_or_default();
-    let stdout = BUILTIN.iter().fold(String::new(), |mut text, one| {
+    BUILTIN.iter().fold(String::new(), |mut text, one| {
         let written = writeln!(text, "{:width$}  {}", one.name, one.summary());
         debug_assert!(written.is_ok(), "writing to a string does not fail");
         text
-    });
-    CheckOutcome { stdout, exit_code: 0 }
+    })
 }
 
-/// The text of the policy called `name` (`balanced` or `builtin:balanced`).
-pub(super) fn show(name: &str) -> CheckOutcome {
+/// The text of the policy called `name` (`balanced` or `builtin:balanced`); else what is wrong with the name.
+pub(super) fn show(name: &str) -> Result<&'static str, String> {
     let known = BUILTIN.map(|one| one.name).join(", ");
-    builtin(name.strip_prefix("builtin:").unwrap_or(name)).map_or_else(
-        || CheckOutcome { stdout: format!("there is no built-in policy `{name}`; there are: {known}\n"), exit_code: 2 },
-        |one| CheckOutcome { stdout: one.text.to_owned(), exit_code: 0 },
-    )
+    let found = builtin(name.strip_prefix("builtin:").unwrap_or(name));
+    found.map(|one| one.text).ok_or_else(|| format!("there is no built-in policy `{name}`; there are: {known}"))
 }
 
 #[cfg(test)]
@@ -33,18 +28,17 @@ mod tests {
 
     #[test]
     fn what_is_listed_can_be_shown_and_is_the_file() {
-        let listed = list().stdout;
+        let listed = list();
         for one in BUILTIN {
             assert!(listed.contains(one.name), "{listed}");
-            assert_eq!(show(one.name), CheckOutcome { stdout: one.text.to_owned(), exit_code: 0 });
+            assert_eq!(show(one.name), Ok(one.text));
         }
         assert!(listed.starts_with("balanced             Balanced: the lowest expected total cost"), "{listed}");
     }
 
     #[test]
     fn an_unknown_policy_is_bad_usage() {
-        let outcome = show("blanced");
-        assert_eq!(outcome.exit_code, 2);
-        assert!(outcome.stdout.contains("balanced, cheapest"), "{}", outcome.stdout);
+        let complaint = show("blanced").unwrap_err();
+        assert!(complaint.contains("`blanced`; there are: balanced, cheapest"), "{complaint}");
     }
 }

@@ -55,15 +55,28 @@ pub fn load_default(sources: &Sources<'_>) -> Loaded {
 /// Loads the policy at `path` as if the configuration at `config` named it; without one, against the whole catalogue
 /// with stand-ins for keys (a model for reading, not for serving).
 pub fn load_policy(path: &Path, config: Option<&Path>, sources: &Sources<'_>) -> Loaded {
-    let stand_in = |name: &str| (sources.env)(name).or_else(|| Some("not-a-key".to_owned()));
-    let sources = if config.is_some() { *sources } else { Sources { env: &stand_in, ..*sources } };
+    let env = |name: &str| (sources.env)(name).or_else(|| Some(stand_in(name)));
+    let sources = if config.is_some() { *sources } else { Sources { env: &env, ..*sources } };
     Loading::new(&sources).run(|loading| {
         let (name, folder, text) = match config {
             Some(config) => (config.display().to_string(), folder_of(config), loading.text(config)?),
-            None => ("(catalogue)".to_owned(), Path::new(""), default_config(&stand_in)?),
+            None => ("(catalogue)".to_owned(), Path::new(""), default_config(&env)?),
         };
         loading.config(&name, folder, &text, Some(path))
     })
+}
+
+const STAND_IN: &str = "not-a-key-";
+
+/// What stands in for a key whose variable is not set, for whoever only looks at a configuration. Each variable has one
+/// of its own: two tenants with the same key would be refused.
+pub fn stand_in(variable: &str) -> String {
+    format!("{STAND_IN}{variable}")
+}
+
+/// The variable that `key` stands in for, if it does.
+pub fn stood_in(key: &str) -> Option<&str> {
+    key.strip_prefix(STAND_IN)
 }
 
 /// Whether `text` is a policy rather than a configuration: it has `[objective]`, `[defaults]` or `[[routes]]`.

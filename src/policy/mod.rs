@@ -37,4 +37,4 @@ pub(crate) use offers::{Offer, offers};
 pub(crate) use raw::url::{UrlError, base_url};
 pub(crate) use secrecy::is_variable;
 
-pub use load::{Loaded, is_policy, load, load_default, load_policy};
+pub use load::{Loaded, is_policy, load, load_default, load_policy, stand_in, stood_in};

@@ -183,6 +183,14 @@ async fn endpoints_are_taken_out_and_brought_back_by_name() {
         assert!(tell("enable", name, known.to_owned()).await.unwrap().status.success());
         assert_eq!(send(pair.data, chat(false)).await.unwrap().0, 200);
     }
+    // The variables of keys may be set for the daemon alone: those of the tenants, and the admin token, which is not asked
+    // for on loopback.
+    let text = std::fs::read_to_string(known).unwrap();
+    let text = text.replace("literal:let-me-in", "env:FAREGATE_NOT_SET_0");
+    let tenants = "\n[[tenants]]\nname = \"a\"\nkeys = [\"env:FAREGATE_NOT_SET_1\"]\n[[tenants]]\nname = \"b\"\nkeys = [\"env:FAREGATE_NOT_SET_2\"]\n";
+    std::fs::write(known, text + tenants).unwrap();
+    let reset = tell("reset", "up", known.to_owned()).await.unwrap();
+    assert!(reset.status.success(), "{reset:?}");
     let unknown = tell("reset", "u", known.to_owned()).await.unwrap();
     assert_eq!(unknown.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("no endpoint, model or upstream has this name"));

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 use super::admin_client::{Said, post};
-use super::{Format, complain, environment, print};
+use super::{Format, complain, environment_without_keys, print};
 use crate::control::{Desk, Refreshed, Source};
 use crate::policy::book::Vouched;
 use crate::policy::model::{Feed, FeedFormat, FeedUrl};
@@ -114,12 +114,8 @@ pub(super) fn run(command: PricesCommand) -> anyhow::Result<u8> {
 /// Prices need no keys, so that a variable that is not set here does not matter.
 fn with_desk(config: Config, use_it: impl FnOnce(Desk) -> anyhow::Result<u8>) -> anyhow::Result<u8> {
     let path = super::serve::usual_path(config.config);
-    let stand_in = |name: &str| match (environment(name), name) {
-        (Some(value), _) => Some(value),
-        (None, "STATE_DIRECTORY") => None,
-        (None, _) => Some("not-a-key".to_owned()),
-    };
-    match Desk::open(Source { path, environment: Arc::new(stand_in), book: Arc::default() }) {
+    let environment = Arc::new(environment_without_keys);
+    match Desk::open(Source { path, environment, book: Arc::default() }) {
         Ok(desk) => use_it(desk),
         Err(diagnostics) => {
             complain(&diagnostics);
