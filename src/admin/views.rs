@@ -41,6 +41,8 @@ struct Endpoint<'a> {
     /// By kind of content, learned of the model; images: times what the rule says.
     tokens_per_byte: BTreeMap<&'static str, f64>,
     price: Option<PriceView>,
+    /// The day on which its provider means to take it away.
+    retires: Option<String>,
     quota_remaining: Option<f64>,
     score_usd: Option<f64>,
     /// What is left in its account's wallet, and how long that lasts.
@@ -76,6 +78,7 @@ pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
             success_rate: health.success_rate(),
             tokens_per_byte: tokens_per_byte(&seat.model.rates()),
             price: PriceView::of(endpoint),
+            retires: endpoint.retires.map(|day| day.to_string()),
             quota_remaining: quota.ratios().map(|(_, ratio)| ratio.0).reduce(f64::min),
             score_usd: seat.cell.mean_score().map(|score| score.0),
             balance_usd: wallet.map(|wallet| wallet.left.0),

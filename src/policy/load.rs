@@ -13,7 +13,7 @@ use super::fields::Document;
 use super::inputs::{Inputs, Sources};
 use super::model::Model;
 use super::nearest::advice;
-use super::offers::offers;
+use super::offers::{OfferedHost, offers};
 use super::raw::config::{Config, config};
 use super::raw::policy::{Policy, policy};
 use super::secrecy::Syntax;
@@ -89,14 +89,18 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or_else(|| Path::new(""))
 }
 
-/// A configuration with every provider whose key is in the environment; `None` with none.
+/// A configuration with every account whose key is in the environment; `None` with none.
 fn default_config(env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let mut text = format!("policy = \"{USUAL_POLICY}\"\n");
     let mut any = None;
-    for offer in offers().iter().filter(|offer| offer.is_listed()) {
-        if let Some(variable) = offer.variable_set(env) {
-            let name = offer.name;
-            write!(text, "\n[upstreams.{name}]\nprovider = \"{name}\"\nkeys = [\"env:{variable}\"]\n").ok()?;
+    for offer in offers() {
+        let listed = |(host, _): &(&OfferedHost, _)| !host.models.is_empty();
+        for (host, variable) in offer.accounts(env).into_iter().filter(listed) {
+            let (provider, region) = (offer.name, &host.region);
+            let is_usual = offer.hosts.first().is_some_and(|first| first.region == *region);
+            let name = if is_usual { provider.to_owned() } else { format!("{provider}-{region}") };
+            write!(text, "\n[upstreams.{name}]\nprovider = \"{provider}\"\nregion = \"{region}\"\n").ok()?;
+            writeln!(text, "keys = [\"env:{variable}\"]").ok()?;
             any = Some(());
         }
     }

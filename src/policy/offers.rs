@@ -25,6 +25,8 @@ pub(crate) struct OfferedHost {
     pub(crate) region: String,
     /// Its address.
     pub(crate) base_url: BaseUrl,
+    /// Variables that usually hold the keys of this host and of no other; for the first host, all of its provider's.
+    pub(crate) key_variables: Vec<String>,
     /// The models that the catalogue lists there.
     pub(crate) models: Vec<String>,
 }
@@ -38,6 +40,12 @@ impl Offer {
     /// The first of its variables that is set to something.
     pub(crate) fn variable_set(&self, env: &dyn Fn(&str) -> Option<String>) -> Option<&String> {
         self.key_variables.iter().find(|name| env(name).is_some_and(|value| !value.trim().is_empty()))
+    }
+
+    /// The hosts whose keys are set, with the first variable that holds one.
+    pub(crate) fn accounts(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<(&OfferedHost, &String)> {
+        let is_set = |name: &&String| env(name).is_some_and(|value| !value.trim().is_empty());
+        self.hosts.iter().filter_map(|host| Some((host, host.key_variables.iter().find(is_set)?))).collect()
     }
 
     /// The host of a region; the usual one if none is named.
@@ -55,9 +63,14 @@ pub(crate) fn offers() -> Vec<Offer> {
     let providers = Providers::new(&report);
     let offer = |entry: &catalog::Entry| {
         let provider = providers.find(entry.name)?;
-        let hosts = provider.hosts.iter().map(|host| OfferedHost {
+        let variables = |at: usize, own: &Option<Vec<String>>| match at {
+            0 => provider.key_variables(0).to_vec(),
+            _ => own.clone().unwrap_or_default(),
+        };
+        let hosts = provider.hosts.iter().enumerate().map(|(at, host)| OfferedHost {
             region: host.region.clone(),
             base_url: host.base_url.clone(),
+            key_variables: variables(at, &host.key_variables),
             models: host.models.iter().map(|model| model.name.value.clone()).collect(),
         });
         Some(Offer { name: entry.name, key_variables: provider.key_variables.clone(), hosts: hosts.collect() })

@@ -98,7 +98,7 @@ fn place(thoughts: Thoughts, body: &Value) -> Option<&'static str> {
 
 fn wants_tools(body: &Value) -> bool {
     let answered = body["messages"].as_array().into_iter().flatten().any(|message| message["role"] == "tool");
-    body["tools"].is_array() && !answered
+    body["tools"].is_array() && !answered && body["tool_choice"] != "none"
 }
 
 fn text_for(body: &Value) -> &'static str {

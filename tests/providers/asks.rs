@@ -76,6 +76,15 @@ pub(crate) fn results(model: &str, calls: &Value, thoughts: Option<&str>) -> Val
     body
 }
 
+/// The same calls with ids as another provider gives them.
+pub(crate) fn as_elsewhere(calls: &Value) -> Value {
+    let mut calls = calls.clone();
+    for (at, call) in calls.as_array_mut().into_iter().flatten().enumerate() {
+        call["id"] = format!("call_{at}_8fJq-Qm3vXbYt7LcPzRk2W").into();
+    }
+    calls
+}
+
 /// One with a picture.
 pub(crate) fn picture(model: &str) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": [

@@ -101,11 +101,18 @@ impl Probe<'_> {
         }
         let message = self.message(&body)?;
         are_the_calls(&message["tool_calls"])?;
-        for thoughts in [None, Some("Who knows.")] {
-            let body = asks::results(&name, &message["tool_calls"], thoughts);
+        let foreign = asks::as_elsewhere(&message["tool_calls"]);
+        for (calls, thoughts) in
+            [(&message["tool_calls"], None), (&message["tool_calls"], Some("Who knows.")), (&foreign, None)]
+        {
+            let body = asks::results(&name, calls, thoughts);
             same(&self.message(&body)?["content"], TEXT)?;
         }
-        Ok(())
+        for choice in [json!("auto"), json!({ "type": "function", "function": { "name": "weather" } })] {
+            are_the_calls(&self.message(&with(body.clone(), &json!({ "tool_choice": choice })))?["tool_calls"])?;
+        }
+        let none = self.message(&with(body, &json!({ "tool_choice": "none" })))?;
+        if none["tool_calls"].is_array() { Err(format!("calls though none are wanted: {none}")) } else { Ok(()) }
     }
 
     fn streams_tools(&self, host: &Host, model: &Model) -> Result<(), String> {

@@ -193,7 +193,20 @@ pub(crate) struct Usage {
     pub(crate) output: u64,
     #[serde(default)]
     pub(crate) reasoning: u64,
+    pub(crate) price: Price,
     pub(crate) source: String,
+}
+
+/// The list price of a million tokens of this model, for a request of this length.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Price {
+    pub(crate) input: f64,
+    pub(crate) cached_input: Option<f64>,
+    pub(crate) output: f64,
+    pub(crate) currency: String,
+    /// How many times as much it is at hours that are dear.
+    pub(crate) at_peak: Option<f64>,
 }
 
 /// What is told of quota.

@@ -30,6 +30,8 @@ pub(crate) struct Rule {
     /// It has to be a text, if it is there.
     #[serde(default)]
     text: bool,
+    /// So many letters and digits, and nothing else.
+    alphanumeric: Option<usize>,
     /// It has to be there.
     #[serde(default)]
     wanted: bool,
@@ -88,6 +90,7 @@ impl Rule {
             self.max.map(|max| number() <= max),
             self.above.map(|above| number() > above),
             self.below.map(|below| number() < below),
+            self.alphanumeric.map(|length| is_alphanumeric(value, length)),
             self.text.then(|| value.is_string() || value.is_null()),
             self.wanted.then(|| !matches!(value.as_str(), None | Some("")) || value.is_boolean()),
         ];
@@ -100,6 +103,10 @@ impl Rule {
             |one: &toml::Value| serde_json::to_value(one).is_ok_and(|one| one == *value || as_number(&one, value));
         self.among.iter().flatten().any(same)
     }
+}
+
+fn is_alphanumeric(value: &Value, length: usize) -> bool {
+    value.as_str().is_some_and(|text| text.len() == length && text.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// Whether both are one number: 1 is 1.0.

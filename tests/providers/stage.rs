@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::client;
 use crate::daemon::Daemon;
-use crate::facts::{self, Facts, Key};
+use crate::facts::{self, Facts, Key, Price};
 use crate::strict::{Strict, path_of, right_key};
 
 /// All of it. Ends when dropped.
@@ -79,7 +79,7 @@ impl Provider {
 
     /// The host that stands for the others where one is enough.
     pub(crate) fn first(&self) -> &Host {
-        &self.hosts[0]
+        self.hosts.iter().find(|host| !host.models.is_empty()).unwrap()
     }
 
     /// What faregate calls the model that stands for the others.
@@ -98,9 +98,11 @@ impl Provider {
 
     /// Tables of models that the catalogue leaves to the operator.
     pub(crate) fn own_models(&self, upstream: &str) -> String {
+        let Price { input, output, currency, .. } = &self.facts.usage.price;
         let table = |(name, capabilities): (&String, &Vec<String>)| {
             format!(
-                "[upstreams.{upstream}.models.\"{name}\"]\nprice = {{ input = \"1 USD\", output = \"4 USD\" }}\n\
+                "[upstreams.{upstream}.models.\"{name}\"]\n\
+                 price = {{ input = \"{input} {currency}\", output = \"{output} {currency}\" }}\n\
                  context = 32_768\ncapabilities = {capabilities:?}\n"
             )
         };
@@ -123,7 +125,10 @@ fn hosts(facts: &Facts) -> Vec<Host> {
             models: listed.filter(|model| !is_for_vectors(&model.name)).chain(own).collect(),
         }
     };
-    entry["hosts"].as_table().unwrap().iter().map(host).collect()
+    let hosts: Vec<_> = entry["hosts"].as_table().unwrap().iter().map(host).collect();
+    let addresses = hosts.iter().map(|host| (host.region.clone(), host.base_url.clone())).collect();
+    assert_eq!(facts.hosts, addresses, "{}: where it is", facts.name);
+    hosts
 }
 
 fn is_for_vectors(model: &str) -> bool {
@@ -144,7 +149,11 @@ pub(crate) fn keys(facts: &Facts, key: &str, models: &str) -> String {
     }
 }
 
-const SERVER: &str = "policy = \"policy.toml\"\n[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n";
+/// Dollars for a yuan.
+pub(crate) const YUAN: f64 = 0.125;
+
+const SERVER: &str = "policy = \"policy.toml\"\n[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\
+    [exchange]\nCNY = { usd = \"0.125\", as_of = \"2026-11-20\" }\n";
 
 /// One who is good is asked, whoever else there is.
 pub(crate) const POLICY: &str = "[objective]\nspread = \"0%\"\nexploration = \"0%\"\n\

@@ -215,8 +215,10 @@ fn add_keys(
 ) -> Vec<Access> {
     let keys = match (&raw.keys, origin) {
         (Some(keys), _) => keys.as_slice(),
-        (None, Origin::Listed(provider, _)) if raw.spoiled == Spoiled::No && !provider.key_variables.is_empty() => {
-            let variable = provider.key_variables.first().map_or("NAME", String::as_str);
+        (None, Origin::Listed(provider, host))
+            if raw.spoiled == Spoiled::No && !provider.key_variables(*host).is_empty() =>
+        {
+            let variable = provider.key_variables(*host).first().map_or("NAME", String::as_str);
             let hint = format!("write keys = [\"env:{variable}\"], or keys = [] if none is needed");
             context.report.push(Diagnostic::error(&raw.place, "missing field `keys`").hint(hint));
             return Vec::new();
@@ -322,6 +324,7 @@ fn add_model(
             price_doubt: pricing.doubt.clone(),
             context: either(own, listed, |model| model.context),
             max_output: either(own, listed, |model| model.max_output),
+            retires: either(own, listed, |model| model.retires),
             adjustments: Arc::clone(&adjustments),
             capabilities: either(own, listed, |model| model.capabilities).unwrap_or(Capabilities::NONE),
             limits: own.map_or_else(Limits::default, |model| model.limits),

@@ -214,6 +214,8 @@ pub struct Endpoint {
     pub context: Option<Tokens>,
     /// The longest answer, in tokens, if known.
     pub max_output: Option<Tokens>,
+    /// The day on which its provider means to take the model away, if that is known.
+    pub retires: Option<jiff::civil::Date>,
     /// What pays for it, as long as there is any.
     pub allowance: Option<AllowanceIx>,
     /// Its prompt cache, if it has one.

@@ -104,7 +104,7 @@ fn positive(text: &str) -> Result<Decimal, QuantityError> {
     Ok(number)
 }
 
-fn date(node: &Node<'_>) -> Option<jiff::civil::Date> {
+pub(super) fn date(node: &Node<'_>) -> Option<jiff::civil::Date> {
     let text = node.text()?;
     let hint = "write it like \"2026-11-20\"".to_owned();
     text.parse().map_err(|_| node.error(format!("`{text}` is not a date"), Some(hint))).ok()

@@ -1,6 +1,7 @@
 //! A model's table: price, lengths, capabilities, limits. The catalogue and a user's upstream use the same form.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use crate::engine::{Capabilities, Limits};
 use crate::policy::fields::Fields;
@@ -13,6 +14,7 @@ use crate::policy::tariff::PriceOrigin;
 use crate::units::Tokens;
 
 use super::allowances::{Allowance, free};
+use super::config::date;
 use super::prices::{Dated, Price, Tier, Window, dated, instant, price, tier, window};
 
 /// What one `models."name"` table says.
@@ -30,6 +32,8 @@ pub(crate) struct Model {
     pub(crate) origin: Option<PriceOrigin>,
     pub(crate) context: Option<Tokens>,
     pub(crate) max_output: Option<Tokens>,
+    /// The day on which its provider means to take it away.
+    pub(crate) retires: Option<Date>,
     pub(crate) capabilities: Option<Capabilities>,
     pub(crate) limits: Limits,
     pub(crate) cache: Option<Cache>,
@@ -48,6 +52,7 @@ pub(crate) fn model(name: At<String>, fields: &Fields<'_>) -> Option<Model> {
         origin: None,
         context: tokens(fields, "context"),
         max_output: tokens(fields, "max_output"),
+        retires: fields.get("retires", date),
         capabilities: fields.get("capabilities", capabilities),
         limits: fields.get("limits", limits).unwrap_or_default(),
         cache: fields.get("cache", cache),

@@ -41,6 +41,8 @@ pub(crate) struct Provider {
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) region: String,
+    /// Variables that usually hold its keys, where they are not the provider's.
+    pub(crate) key_variables: Option<Vec<String>>,
     pub(crate) base_url: BaseUrl,
     /// Where it processes data; empty if that is not known.
     pub(crate) processes_in: Vec<String>,
@@ -49,6 +51,15 @@ pub(crate) struct Host {
     pub(crate) balance: Option<Balance>,
     /// What price feeds call it, by format.
     pub(crate) aliases: Vec<(FeedFormat, String)>,
+}
+
+impl Provider {
+    /// Variables that usually hold the keys of one of its hosts, in the order in which they are looked for; none if it
+    /// needs no key.
+    pub(crate) fn key_variables(&self, host: usize) -> &[String] {
+        let own = self.hosts.get(host).and_then(|host| host.key_variables.as_ref());
+        own.unwrap_or(&self.key_variables)
+    }
 }
 
 /// Reads a provider's file; `None` where something required is missing.
@@ -70,13 +81,14 @@ pub(crate) fn provider(document: &Document<'_>, report: &Diagnostics) -> Option<
 fn host(region: At<String>, node: &Node<'_>) -> Option<Host> {
     node.fields(|fields| {
         let base_url = fields.need("base_url", address);
+        let key_variables = fields.get("key_variables", words);
         let processes_in = fields.need("regions", words);
         let models = fields.get("models", |node| node.entries(row)).unwrap_or_default();
         let aliases =
             fields.get("feeds", |node| node.entries(|format, node| alias(&format.value, node))).unwrap_or_default();
         let balance = fields.get("balance", balance);
         let (base_url, processes_in) = (base_url?.value, processes_in?.value);
-        Some(Host { region: region.value, base_url, processes_in, models, balance, aliases })
+        Some(Host { region: region.value, key_variables, base_url, processes_in, models, balance, aliases })
     })?
 }
 

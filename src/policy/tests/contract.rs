@@ -155,6 +155,7 @@ const SUPPORTED: &[(&str, &[&str])] = &[
             "base = \"glm-5.3\"",
             "context = 1",
             "max_output = 1",
+            "retires = \"2026-12-11\"",
             "capabilities = [\"tools\"]",
             "limits = { rpm = 1 }",
         ],

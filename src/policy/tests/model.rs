@@ -114,6 +114,40 @@ fn the_usual_configuration_has_every_provider_whose_key_is_set() {
 }
 
 #[test]
+fn an_account_abroad_is_known_by_its_own_variable() {
+    let mut world = World::new("", "");
+    for (variables, expected) in [
+        (vec![("ZAI_API_KEY", "k1")], vec![("zhipu-intl", "api.z.ai")]),
+        (
+            vec![("ZAI_API_KEY", "k1"), ("ZHIPU_API_KEY", "k2")],
+            vec![("zhipu", "open.bigmodel.cn"), ("zhipu-intl", "api.z.ai")],
+        ),
+    ] {
+        world.variables = variables;
+        let model = world.with(load_default).model.unwrap();
+        let hosts: Vec<_> = model.upstreams.values().map(|one| (&*one.name, &*one.base_url.host)).collect();
+        assert_eq!(hosts, expected);
+    }
+}
+
+#[test]
+fn a_host_whose_list_is_not_known_serves_what_its_user_says() {
+    let config = "[upstreams.us]\nprovider = \"dashscope\"\nregion = \"us\"\nkeys = [\"env:KEY\"]\n";
+    let complaints = World::new(config, "[defaults]").complaints();
+    assert!(complaints.contains("`us` has no models, so nothing can be sent to it"), "{complaints}");
+    let own = "models.qwen-plus = { price = { input = \"1 USD\", output = \"2 USD\" } }\n";
+    let model = World::new(&format!("{config}{own}"), "[defaults]").model();
+    let upstream = model.upstreams.values().next().unwrap();
+    assert_eq!(
+        (&*upstream.base_url.host, &upstream.regions[..]),
+        ("dashscope-us.aliyuncs.com", &["us".to_owned()][..])
+    );
+    // It speaks as the provider does everywhere.
+    let asked = &model.endpoints.values().next().unwrap().adjustments;
+    assert!(asked.of(crate::engine::Mode::Plain).drops("frequency_penalty"));
+}
+
+#[test]
 fn with_no_key_set_the_error_says_which_would_do() {
     let mut world = World::new("", "");
     world.variables.clear();

@@ -171,6 +171,22 @@ fn doubtful_prices_are_warned_of_where_a_route_goes_by_them() {
 }
 
 #[test]
+fn models_that_are_used_and_will_soon_be_gone_are_named() {
+    let config = "[upstreams.openai]\nprovider = \"openai\"\nkeys = [\"env:KEY\"]\n";
+    let complaints = |model: &str, own: &str| {
+        let policy =
+            format!("[[routes]]\nname = \"r\"\nmodels = [\"r\"]\ncluster = [\"openai/{model}\", \"openai/gpt-4.1\"]");
+        World::new(&format!("{config}{own}"), &policy).complaints()
+    };
+    let said = complaints("o3", "");
+    assert!(said.contains("about to be taken away: openai/o3 (2026-12-11)"), "{said}");
+    assert_eq!(complaints("gpt-4o", ""), "");
+    assert_eq!(complaints("o3", "models.o3 = { retires = \"2030-01-01\" }\n"), "", "the operator knows better");
+    let wrong = complaints("o3", "models.o3 = { retires = \"soon\" }\n");
+    assert!(wrong.contains("`soon` is not a date"), "{wrong}");
+}
+
+#[test]
 fn a_calendar_that_has_ended_is_said_to_have() {
     let config = "[upstreams.deepseek]\nprovider = \"deepseek\"\nkeys = [\"env:KEY\"]\n";
     let mut world =
