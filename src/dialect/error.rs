@@ -29,8 +29,8 @@ const NAMES: [&str; 15] = [
     ":exception-type",
     "__type",
 ];
-/// Fields that say nothing about it.
-const SILENT: [&str; 6] = ["id", "request_id", "RequestId", "model", "param", "object"];
+/// Fields that say nothing about it, and those in which validators give back what they were sent.
+const SILENT: [&str; 9] = ["id", "request_id", "RequestId", "model", "param", "object", "input", "ctx", "loc"];
 /// Letters and digits in a row that look like a credential rather than a word.
 const SECRET_LENGTH: usize = 20;
 /// How the keys of the usual providers begin.
@@ -72,6 +72,7 @@ impl WireError {
     fn gather(&mut self, value: &Value, name: &str) {
         match value {
             Value::Array(items) => items.iter().for_each(|item| self.gather(item, name)),
+            Value::Object(_) if SILENT.contains(&name) => {}
             Value::Object(fields) => fields.iter().for_each(|(name, value)| self.gather(value, name)),
             Value::String(text) if NAMES.contains(&name) => self.names.push(clip(text, LONGEST_MESSAGE)),
             Value::Number(number) if NAMES.contains(&name) => self.names.push(number.to_string()),

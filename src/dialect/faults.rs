@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::asked::Asked;
 use super::error::WireError;
 use super::glob::Glob;
 use crate::engine::{Failure, Fault, Scope, classify as by_status};
@@ -72,10 +73,13 @@ impl Rule {
         }
     }
 
-    fn fits(&self, status: Option<u16>, names: &[String], said: &str) -> bool {
+    fn fits(&self, status: Option<u16>, names: &[String], said: &str, asked: &Asked<'_>) -> bool {
+        // Nobody is left alone for what a client has made the provider say.
+        let is_quoted = |words: &str| self.fault.scope != Scope::Nothing && asked.has(words);
         (self.statuses.is_empty() || status.is_some_and(|status| self.statuses.contains(&status)))
             && (self.names.is_empty() || self.names.iter().any(|glob| names.iter().any(|name| glob.matches(name))))
-            && (self.says.is_empty() || self.says.iter().any(|words| said.contains(words.as_str())))
+            && (self.says.is_empty()
+                || self.says.iter().any(|words| said.contains(words.as_str()) && !is_quoted(words)))
     }
 }
 
@@ -87,11 +91,11 @@ impl FromIterator<Rule> for Rules {
 
 impl Rules {
     /// The first rule that holds, the surest evidence first.
-    fn find(&self, status: Option<u16>, names: &[String], said: &str) -> Option<Fault> {
+    fn find(&self, status: Option<u16>, names: &[String], said: &str, asked: &Asked<'_>) -> Option<Fault> {
         let order = [Evidence::Name, Evidence::Words, Evidence::VagueName, Evidence::Status];
         order.into_iter().find_map(|evidence| {
             let mut rules = self.0.iter().filter(|rule| rule.evidence() == evidence);
-            rules.find(|rule| rule.fits(status, names, said)).map(|rule| rule.fault)
+            rules.find(|rule| rule.fits(status, names, said, asked)).map(|rule| rule.fault)
         })
     }
 }
@@ -106,18 +110,18 @@ impl FaultTable {
         Self(sets)
     }
 
-    /// What `error` means, which came with `status`.
+    /// What `error` means, which came with `status` as the answer to `asked`.
     ///
     /// Without a rule for it, the status decides; without a status that says anything, the provider is to blame, and
     /// another one may be asked.
-    pub fn classify(&self, status: u16, error: &WireError) -> Fault {
+    pub fn classify(&self, status: u16, error: &WireError, asked: &Asked<'_>) -> Fault {
         let names: Vec<_> = error.names.iter().map(|name| plain(name)).collect();
         let said = error.said.to_lowercase();
         // What came inside a 200 may name the status that it would have had.
         let told = if (200..300).contains(&status) { error.status().or(Some(status)) } else { Some(status) };
         self.0
             .iter()
-            .find_map(|rules| rules.find(told, &names, &said))
+            .find_map(|rules| rules.find(told, &names, &said, asked))
             .unwrap_or_else(|| told.and_then(by_status).unwrap_or(Failure::ServerError).into())
     }
 }

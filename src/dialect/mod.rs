@@ -5,6 +5,7 @@
 
 mod adjust;
 mod adjustments;
+mod asked;
 pub mod balance;
 mod body;
 mod call_ids;
@@ -33,6 +34,7 @@ mod usage;
 
 pub use adjust::{Adjusted, adjust};
 pub use adjustments::{Adjustments, Bounds, CallIds, Content, FakeStream, LENGTHS, Reasoning};
+pub use asked::Asked;
 pub use body::{BodyError, Head, Kind, UsageWish, read_head};
 pub use conversation::Opening;
 pub use error::{WireError, conceal_keys, error_body, error_event};

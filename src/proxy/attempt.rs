@@ -20,7 +20,7 @@ use super::stream::{Ending, Reader, Step, UsageChunk, describe};
 use super::worker::Held;
 use crate::dialect::faults::FaultTable;
 use crate::dialect::retry_hint::retry_hint;
-use crate::dialect::{Kind, WireError, error_body};
+use crate::dialect::{Asked, Kind, WireError, error_body};
 use crate::engine::{Failure, Fault, Verdict as Consequence};
 use crate::policy::model::Timeouts;
 use crate::state::Target;
@@ -36,6 +36,8 @@ pub(super) struct Letter<'a> {
     pub kind: Kind,
     /// The client's headers.
     pub headers: &'a HeaderMap,
+    /// What the client asks, as it came.
+    pub asked: &'a [u8],
     /// The body for this endpoint.
     pub payload: Payload,
     /// What to do with the usage chunk.
@@ -109,6 +111,18 @@ impl Trouble {
     }
 }
 
+/// What errors mean where this was asked.
+struct Judge<'a> {
+    faults: &'a FaultTable,
+    asked: Asked<'a>,
+}
+
+impl Judge<'_> {
+    fn judge(&self, status: StatusCode, error: &WireError) -> Fault {
+        self.faults.classify(status.as_u16(), error, &self.asked)
+    }
+}
+
 /// Told of a reply's headers as soon as they are there, whatever becomes of the reply.
 pub(super) type Heard<'a> = dyn FnMut(&HeaderMap) + Send + 'a;
 
@@ -154,6 +168,7 @@ async fn exchange(
     heard: &mut Heard<'_>,
 ) -> Verdict {
     let (kind, usage_chunk, choices) = (letter.kind, letter.usage_chunk, letter.choices);
+    let judge = Judge { faults: &target.faults, asked: Asked::new(letter.asked) };
     let (response, lease) = match send(pool, lease, target, letter, limits).await {
         Ok(sent) => sent,
         Err(trouble) => return Verdict::Failed(trouble),
@@ -163,13 +178,13 @@ async fn exchange(
     let body = LeasedBody::new(incoming, lease);
     if !parts.status.is_success() {
         let body = plain::read_error(body).await;
-        return refused_or_failed(parts, body, &target.faults);
+        return refused_or_failed(parts, body, &judge);
     }
     if is_event_stream(&parts.headers) {
-        return open_stream(parts, Reader::new(body, usage_chunk, choices), held, &target.faults).await;
+        return open_stream(parts, Reader::new(body, usage_chunk, choices), held, &judge).await;
     }
     match plain::collect(kind, &parts.headers, body, held).await {
-        Ok(Collected::Error(error, body)) => disguised(parts, &error, body, &target.faults),
+        Ok(Collected::Error(error, body)) => disguised(parts, &error, body, &judge),
         Ok(Collected::Answer(answer)) => Verdict::Plain(parts, answer),
         Err(trouble) => Verdict::Failed(trouble),
     }
@@ -226,9 +241,9 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
-fn refused_or_failed(parts: response::Parts, body: Bytes, faults: &FaultTable) -> Verdict {
+fn refused_or_failed(parts: response::Parts, body: Bytes, judge: &Judge<'_>) -> Verdict {
     let error = WireError::parse(&body);
-    let fault = faults.classify(parts.status.as_u16(), &error);
+    let fault = judge.judge(parts.status, &error);
     let detail = format!("{}: {}", parts.status.as_u16(), error.redacted_message());
     match fault.failure.verdict() {
         Consequence::ReturnToClient | Consequence::Contested => {
@@ -242,8 +257,8 @@ fn refused_or_failed(parts: response::Parts, body: Bytes, faults: &FaultTable) -
 }
 
 /// An error that came with status 200.
-fn disguised(mut parts: response::Parts, error: &WireError, body: Bytes, faults: &FaultTable) -> Verdict {
-    let fault = faults.classify(parts.status.as_u16(), error);
+fn disguised(mut parts: response::Parts, error: &WireError, body: Bytes, judge: &Judge<'_>) -> Verdict {
+    let fault = judge.judge(parts.status, error);
     let detail = format!("an error inside a 200: {}", error.redacted_message());
     match fault.failure.verdict() {
         Consequence::ReturnToClient | Consequence::Contested => {
@@ -262,7 +277,7 @@ fn disguised(mut parts: response::Parts, error: &WireError, body: Bytes, faults:
 }
 
 /// Holds the reply back until there is something to show.
-async fn open_stream(parts: response::Parts, mut reader: Reader, held: &mut Held, faults: &FaultTable) -> Verdict {
+async fn open_stream(parts: response::Parts, mut reader: Reader, held: &mut Held, judge: &Judge<'_>) -> Verdict {
     let mut counted = 0;
     loop {
         match poll_fn(|cx| reader.poll_step(cx)).await {
@@ -280,7 +295,7 @@ async fn open_stream(parts: response::Parts, mut reader: Reader, held: &mut Held
             Step::Error(error) => {
                 let kind = error.kind.as_deref().unwrap_or("api_error");
                 let code = error.code.as_deref().unwrap_or_default();
-                return disguised(parts, &error, error_body(&error.message, kind, None, code), faults);
+                return disguised(parts, &error, error_body(&error.message, kind, None, code), judge);
             }
             Step::Ended(Ending::Truncated) => {
                 return Verdict::Failed(Trouble::new(Failure::Reset, "the stream ended before its first token"));

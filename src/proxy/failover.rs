@@ -285,6 +285,7 @@ fn letter<'a>(snapshot: &Snapshot, call: &'a Call, endpoint: EndpointIx, inject:
     Letter {
         kind: call.kind,
         headers: &call.headers,
+        asked: &call.body,
         payload: Payload::new(adjusted.segments),
         usage_chunk: match inject {
             InjectUsage::Yes => UsageChunk::Withheld,

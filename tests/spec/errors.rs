@@ -199,3 +199,30 @@ async fn pieces_of_tool_calls_reach_the_client_so_that_it_can_put_them_together(
     assert_eq!(*pieces(1), serde_json::json!([{ "index": 0, "function": { "arguments": "}" } }]));
     assert!(text.ends_with("data: [DONE]\n\n"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_cannot_make_a_provider_say_that_its_key_is_bad() {
+    // As providers word it: they quote the value.
+    let quoting = |value: &str| {
+        format!(
+            r#"{{"error":{{"message":"Invalid value: '{value}'. Supported values are: 'low' and 'high'.","type":"invalid_request_error","param":"reasoning_effort","code":"invalid_value"}}}}"#
+        )
+    };
+    for value in ["insufficient balance", "invalid api key", "Service Unavailable", "not available in your region"] {
+        let (rig, a, b) = pair("", "", "");
+        let mut bad = crate::rig::chat("fast");
+        bad["reasoning_effort"] = value.into();
+        for up in [&a, &b] {
+            up.set_fault(Some(says(400, &quoting(value))));
+        }
+        let reply = rig.post("/v1/chat/completions", &bad).await;
+        assert_eq!((by(&reply), b.stats().requests), ((400, "cheap"), 0), "{value}");
+        a.set_fault(None);
+        assert_eq!(by(&rig.chat("fast").await), (200, "cheap"), "{value}: others are served");
+
+        // Whoever did not say so is told by the provider.
+        a.set_fault(Some(says(400, &quoting(value))));
+        rig.chat("fast").await;
+        assert_eq!(b.stats().requests, 1, "{value}");
+    }
+}

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::World;
 use crate::catalog;
-use crate::dialect::WireError;
 use crate::dialect::faults::FaultTable;
+use crate::dialect::{Asked, WireError};
 use crate::engine::{Failure, Fault, Scope};
 
 /// One answer, and what it means. Bodies are as they were seen, or composed in the documented shape.
@@ -53,7 +53,7 @@ fn table_with(provider: &str, more: &str) -> FaultTable {
 }
 
 fn classify(table: &FaultTable, status: u16, body: &str) -> Fault {
-    table.classify(status, &WireError::parse(body.as_bytes()))
+    table.classify(status, &WireError::parse(body.as_bytes()), &Asked::new(b"{}"))
 }
 
 #[test]
@@ -100,6 +100,32 @@ fn one_name_means_two_things_at_two_providers() {
         classify(&table("dashscope"), 429, body),
         Fault { failure: Failure::RateLimited, scope: Scope::Endpoint }
     );
+}
+
+#[test]
+fn an_allowance_of_one_model_says_nothing_of_the_others() {
+    let openrouter = r#"{"error":{"code":429,"message":"Rate limit exceeded: free-models-per-day. Add 10 credits"}}"#;
+    for (provider, status, body) in [
+        (
+            "dashscope",
+            403,
+            r#"{"error":{"code":"AllocationQuota.FreeTierOnly","message":"The free tier of the model is exhausted"}}"#,
+        ),
+        (
+            "volcengine",
+            429,
+            r#"{"error":{"code":"SetLimitExceeded","message":"Your account has reached the set inference limit"}}"#,
+        ),
+        ("openrouter", 429, openrouter),
+        (
+            "groq",
+            429,
+            r#"{"error":{"code":"rate_limit_exceeded","message":"Rate limit reached on tokens per day (TPD): Limit 1"}}"#,
+        ),
+    ] {
+        let expected = Fault { failure: Failure::QuotaExhausted, scope: Scope::Endpoint };
+        assert_eq!(classify(&table(provider), status, body), expected, "{provider}");
+    }
 }
 
 #[test]
