@@ -217,7 +217,7 @@ impl Plane {
                 WishedState::Disabled => seat.cell.set_wish(Override::Disabled),
                 WishedState::Reset => {
                     seat.cell.reset();
-                    seat.quotas.forget_refusals();
+                    seat.quotas.unlearn();
                 }
             }
             tracing::info!(endpoint = %seat.cell.id, state = wish.state.label(), "endpoint changed by an operator");

@@ -193,7 +193,12 @@ impl EndpointState {
                 if let Some(wait) = retry_after {
                     self.block(wait, now);
                 }
+                let knew = matches!(self.breaker.gate(now), Gate::Open { length: Length::Long, .. });
                 self.breaker.failed(failure, now - after, self.open_at_most(now), now);
+                if knew {
+                    // Another one was asked for want of anything better, and that holds for this one too.
+                    self.last_resort_at = now + LONG_LAST_RESORT_EVERY;
+                }
             }
             Event::Cut { after } => {
                 self.reliability.cut(now);
@@ -460,6 +465,16 @@ mod tests {
         assert_eq!(state.blamed(at(62.0)), None);
         call(&mut state, 63.0, failed(Failure::ServerError, 0.5, None), 63.5);
         assert_eq!(state.blamed(at(63.5)), None, "one failure leaves it in use");
+    }
+
+    #[test]
+    fn what_holds_for_several_is_asked_of_one_of_them_at_a_time() {
+        let region = Event::Implicated { failure: Failure::RegionBlocked, after: Duration::ZERO, retry_after: None };
+        let mut state = EndpointState::new();
+        state.observe(region, at(0.0));
+        assert!(state.try_admit(Admission::LastResort, at(1.0)), "it was not asked itself yet");
+        state.observe(region, at(1.0));
+        assert!(!state.try_admit(Admission::LastResort, at(5.9)) && state.try_admit(Admission::LastResort, at(6.0)));
     }
 
     #[test]

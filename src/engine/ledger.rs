@@ -182,9 +182,10 @@ impl Ledger {
         }
     }
 
-    /// Forgets what refusals have shown.
-    pub const fn forget_refusals(&mut self) {
+    /// Forgets what headers have told and refusals have shown.
+    pub fn unlearn(&mut self) {
         self.ceiling = None;
+        self.meters.iter_mut().for_each(Meter::forget_told);
     }
 
     /// Replaces what was set aside by what was used.

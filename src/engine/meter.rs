@@ -114,6 +114,11 @@ impl Meter {
         }
     }
 
+    /// What the provider told is not believed any longer.
+    pub(super) const fn forget_told(&mut self) {
+        self.told = None;
+    }
+
     fn told(&self, now: Timestamp) -> Option<&Account> {
         self.told.as_ref().filter(|told| now < told.until)
     }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use super::ledger::LimitKind;
 use crate::units::{Timestamp, count_to_f64, round_to_u64};
 
+/// Nothing is believed for longer without being told again: a header may be wrong, and a window may be bought out of.
+const LONGEST_BELIEVED: Duration = Duration::from_hours(1);
 /// A header that says no reset is believed for this long.
 const MINUTE_BELIEVED: Duration = Duration::from_mins(1);
 /// The same for a day's quota.
@@ -49,8 +51,8 @@ pub(super) struct Account {
     spent: u64,
     /// Until then it holds.
     pub(super) until: Timestamp,
-    /// Whether the provider said so.
-    resets: bool,
+    /// When it is whole again, if the provider said so.
+    whole_at: Option<Timestamp>,
 }
 
 impl Account {
@@ -62,8 +64,8 @@ impl Account {
             remaining: told.remaining?,
             from,
             spent: set_aside.saturating_sub(from),
-            until: now + told.reset.unwrap_or(believed),
-            resets: told.reset.is_some(),
+            until: now + told.reset.unwrap_or(believed).min(LONGEST_BELIEVED),
+            whole_at: told.reset.map(|reset| now + reset),
         })
     }
 
@@ -91,8 +93,7 @@ impl Account {
 
     /// Units a second that may be used until it is whole again, if it says when that is.
     pub(super) fn per_second(&self, now: Timestamp) -> Option<f64> {
-        let span = now.until(self.until).as_secs_f64().max(1.0);
-        self.resets.then(|| count_to_f64(self.left()) / span)
+        self.whole_at.map(|whole| count_to_f64(self.left()) / now.until(whole).as_secs_f64().max(1.0))
     }
 }
 
@@ -144,6 +145,13 @@ mod tests {
     fn what_went_out_after_the_call_that_brought_the_count_comes_off_it() {
         let account = Account::new(&told(10, 30), 5, 8, at(1.0)).unwrap();
         assert_eq!(account.left(), 7);
+    }
+
+    #[test]
+    fn a_reset_that_is_far_off_paces_and_is_asked_for_again_before() {
+        let account = Account::new(&told(3_600, 36_000), 0, 0, at(0.0)).unwrap();
+        assert_eq!(account.until, at(3_600.0));
+        assert!((account.per_second(at(0.0)).unwrap() - 0.1).abs() < 1e-9);
     }
 
     #[test]

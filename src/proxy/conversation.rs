@@ -24,11 +24,15 @@ pub(super) fn conversation(
 ) -> Option<Conversation> {
     let map = &exchange.snapshot.conversations;
     let tenant = exchange.tenant;
-    let named = |by: &str, name: &[u8]| Conversation { shared: None, own: map.key((tenant, by, name)) };
+    let named = |by: &str, name: &[u8]| {
+        let own = map.key((tenant, by, name));
+        Conversation { shared: None, own, lot: own }
+    };
     if let Some(session) = session {
         return Some(named("session", session.as_bytes()));
     }
-    match &exchange.snapshot.model.routes[route].affinity {
+    let route = &exchange.snapshot.model.routes[route];
+    match &route.affinity {
         Affinity::None => None,
         Affinity::User => head.user.as_ref().map(|user| named("user", user.as_bytes())),
         Affinity::Header(name) => headers.get(&**name).map(|value| named("header", value.as_bytes())),
@@ -40,6 +44,7 @@ pub(super) fn conversation(
                     .second
                     .map(|_| (key(tenant, None), Tokens(len_to_u64(opening.first.len()) / BYTES_PER_TOKEN))),
                 own: key(tenant, opening.second),
+                lot: if route.draws_lots() { map.key((tenant, "lot", opening.question())) } else { 0 },
             })
         }
     }

@@ -48,6 +48,8 @@ pub(super) struct Settlement {
     pub basis: Basis,
     /// The bill of what reached the client; `None` without a price.
     pub cost: Option<PicoUsd>,
+    /// What the provider has probably billed, wasted or not.
+    pub billed: PicoUsd,
     /// From sending the request to its end.
     pub took: Duration,
     /// To the first token, if it is a stream.

@@ -55,6 +55,8 @@ pub(super) struct Exchange {
     pub comparison: Option<Arc<Comparison>>,
     /// Calls beside the one that counts.
     beside: usize,
+    /// Whether the last call that counts has not failed.
+    is_answering: bool,
     guard: Option<Guard>,
     /// The call that counts, while it is looked after elsewhere.
     lent: Option<Leash>,
@@ -89,6 +91,7 @@ impl Exchange {
             failed: Vec::new(),
             comparison: None,
             beside: 0,
+            is_answering: false,
             guard: None,
             lent: None,
             settlement: None,
@@ -103,9 +106,16 @@ impl Exchange {
         }
     }
 
+    /// The call in flight has failed, and another may follow.
+    pub(super) fn has_failed(&mut self, endpoint: EndpointIx, failure: Failure) {
+        self.failed.push((endpoint, failure));
+        self.is_answering = false;
+    }
+
     /// A call of an upstream begins.
     pub(super) fn calling(&mut self, guard: Guard) {
         self.endpoint = Some(guard.endpoint());
+        self.is_answering = true;
         self.settlement = None;
         self.guard = Some(guard);
         self.lent = None;
@@ -224,14 +234,8 @@ impl Exchange {
 
     /// Calls of upstreams so far.
     pub(super) fn attempts(&self) -> u32 {
-        let calls = self.beside
-            + self.failed.len()
-            + usize::from(self.endpoint.is_some_and(|endpoint| self.last_failed() != Some(endpoint)));
+        let calls = self.beside + self.failed.len() + usize::from(self.is_answering);
         u32::try_from(calls).unwrap_or(u32::MAX)
-    }
-
-    fn last_failed(&self) -> Option<EndpointIx> {
-        self.failed.last().map(|(endpoint, _)| *endpoint)
     }
 
     /// `None` where the client left while an upstream was at work: how much of the time was whose is not known.

@@ -66,11 +66,7 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
                 None => return give_up(exchange, &mut failures, &refusal),
             },
         };
-        let answer = if call.is_faked(&snapshot, entry.endpoint) {
-            route.timeouts.answer(Mode::Plain)
-        } else {
-            failures.patience(&exchange, &call, &entry)
-        };
+        let answer = failures.patience(&exchange, &call, &entry);
         let limits = Limits { timeouts: route.timeouts, answer, deadline };
         let (endpoint, verdict) = match route.hedge.filter(|_| call.request.mode == Mode::Stream) {
             // Two calls' worth of state, which requests without such a policy do not carry.
@@ -115,6 +111,10 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
 /// How long to wait before the only endpoint is asked once more; `None` if it is not.
 fn again(exchange: &Exchange, failures: &mut Failures, call: &Call, deadline: Instant) -> Option<Duration> {
     let route = &exchange.snapshot.model.routes[call.route];
+    // Where the budget is empty, others may be there who were not asked: waiting would only keep the client.
+    if !exchange.snapshot.routes[call.route].with(|state| state.would_grant(runtime::now())) {
+        return None;
+    }
     let pause = failures.forgive(route, exchange.worker.rng.lock().random::<f64>())?;
     (runtime::instant() + pause < deadline).then_some(pause)
 }

@@ -8,7 +8,7 @@ use super::call::Call;
 use super::ending::End;
 use super::exchange::Exchange;
 use super::reply::Refusal;
-use crate::engine::{Entry, Failure, Verdict};
+use crate::engine::{Entry, Failure, Mode, Verdict};
 use crate::ids::EndpointIx;
 use crate::policy::model::{Model, Route};
 use crate::runtime;
@@ -18,6 +18,8 @@ use crate::units::Tokens;
 const PAUSE: Duration = Duration::from_millis(250);
 /// The longest wait that a provider may ask for and that a request is held for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Of all the time, for a whole answer that somebody else could give as well. The rest is kept for that.
+const SHARE_OF_ONE: f64 = 0.8;
 
 /// What has failed so far.
 #[derive(Default)]
@@ -54,7 +56,7 @@ impl Failures {
         let detail = exchange.conceal(trouble.detail.into());
         trouble.detail = String::from_utf8_lossy(&detail).into_owned();
         exchange.settle(End::Failed { fault, retry_after });
-        exchange.failed.push((endpoint, fault.failure));
+        exchange.has_failed(endpoint, fault.failure);
         let model = &exchange.snapshot.model;
         let id = &model.endpoints[endpoint].id;
         tracing::warn!(request_id = %exchange.id, endpoint = %id, class = fault.failure.label(), detail = %trouble.detail, "attempt failed");
@@ -129,13 +131,21 @@ impl Failures {
         }
     }
 
-    /// How long to wait for an answer. Where nobody else may be asked, all the time there is.
+    /// How long to wait for an answer: of a stream that is made of a whole answer, for all of it. Where nobody else may
+    /// be asked, all the time there is.
     pub(super) fn patience(&self, exchange: &Exchange, call: &Call, entry: &Entry) -> Duration {
         let snapshot = &exchange.snapshot;
         let route = &snapshot.model.routes[call.route];
         let goes_on = self.troubles.len() + 1 < attempts(route)
             && snapshot.routes[call.route].with(|state| state.would_grant(runtime::now()));
-        if goes_on { entry.first_token_limit() } else { route.timeouts.answer(call.request.mode) }
+        match (call.is_faked(snapshot, entry.endpoint), goes_on) {
+            (false, true) => entry.first_token_limit(),
+            (false, false) => route.timeouts.answer(call.request.mode),
+            (true, true) if route.candidates().nth(1).is_some() => {
+                route.timeouts.answer(Mode::Plain).mul_f64(SHARE_OF_ONE)
+            }
+            (true, _) => route.timeouts.answer(Mode::Plain),
+        }
     }
 
     /// Whether the request may not be tried again.

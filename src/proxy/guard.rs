@@ -281,6 +281,7 @@ impl Guard {
             usage,
             basis: self.basis(),
             cost: Some(PicoUsd::ZERO),
+            billed: PicoUsd::ZERO,
             took: now.since(self.sent_at),
             first_token: self.first_token,
         };
@@ -307,13 +308,12 @@ impl Guard {
             let span = now.since(self.sent_at).saturating_sub(first_token);
             self.seat().metrics.observe_pace(usage.output, span);
         }
-        let Some(waste) = self.waste(end) else { return Settlement { cost: bill, ..free } };
-        if let Some(bill) = bill
-            && bill > PicoUsd::ZERO
-        {
-            self.seat().metrics.add_wasted(waste, bill);
+        let billed = bill.unwrap_or_default();
+        let Some(waste) = self.waste(end) else { return Settlement { cost: bill, billed, ..free } };
+        if billed > PicoUsd::ZERO {
+            self.seat().metrics.add_wasted(waste, billed);
         }
-        free
+        Settlement { billed, ..free }
     }
 
     /// What was set aside of an allowance becomes what was used of it.

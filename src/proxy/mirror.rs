@@ -25,7 +25,8 @@ use super::relay::LINGER;
 use super::service::lot;
 use super::stream::{Ending, Reader, Step};
 use super::worker::Worker;
-use crate::engine::{Entry, Mode, Usage, decide};
+use crate::dialect::conceal_keys;
+use crate::engine::{Admission, Entry, Mode, Usage, decide};
 use crate::ids::EndpointIx;
 use crate::observe::ShadowSide;
 use crate::policy::model::Shadow;
@@ -46,7 +47,7 @@ pub(super) fn launch(exchange: &mut Exchange, call: &Call, answers: EndpointIx) 
         return;
     }
     let drawn = match &call.conversation {
-        Some(conversation) => lot(conversation.own ^ APART),
+        Some(conversation) => lot(conversation.lot ^ APART),
         None => exchange.worker.rng.lock().random::<f64>(),
     };
     if drawn >= shadow.share.0 {
@@ -66,13 +67,17 @@ fn mirrored(snapshot: &Snapshot, call: &Call) -> Call {
     let apart = |known: Conversation| Conversation {
         shared: known.shared.map(|(key, tokens)| (key ^ APART, tokens)),
         own: known.own ^ APART,
+        lot: known.lot,
     };
     let conversation = call.conversation.map(apart);
     let warmth = conversation.as_ref().map_or_else(Warmth::default, |known| snapshot.conversations.find(known));
     let Overrides { only, avoid, .. } = &call.overrides;
+    // It names the client's request, which this is not.
+    let mut headers = call.headers.clone();
+    headers.remove("idempotency-key");
     Call {
         kind: call.kind,
-        headers: call.headers.clone(),
+        headers,
         body: call.body.clone(),
         splice: call.splice.clone(),
         inject_usage: call.inject_usage,
@@ -104,7 +109,9 @@ fn begin(
     candidates.retain(|candidate| is_permitted(snapshot, &call.overrides, candidate.endpoint));
     let view = snapshot.view(call.route, &call.request, &candidates, now);
     let plan = decide(&view, &call.request, now, &mut *worker.rng.lock());
-    let entry = plan.entries.iter().find(|entry| entry.terms.shadow.0 <= 0.0)?;
+    // A circuit that is open waits for a client who has nobody else.
+    let sound = |entry: &&Entry| entry.admission != Admission::LastResort && entry.terms.shadow.0 <= 0.0;
+    let entry = plan.entries.iter().find(sound)?;
     let expected = expected_bill(snapshot, entry, call);
     let berth = seat.berth(call.body.len(), expected, shadow.max_cost, runtime::wall_clock())?;
     Some((Guard::admit(snapshot, entry, call)?, berth))
@@ -132,6 +139,8 @@ async fn run(
     let end = match ask(&worker, &snapshot, &call, &guard, limits, &mut held).await {
         Verdict::Failed(Trouble { fault, retry_after, detail, .. }) => {
             let id = &snapshot.model.endpoints[guard.endpoint()].id;
+            let detail = conceal_keys(snapshot.seats[guard.endpoint()].target.conceal(detail.into()));
+            let detail = String::from_utf8_lossy(&detail);
             tracing::info!(endpoint = %id, class = fault.failure.label(), detail = %detail.escape_debug(), "shadow failed");
             End::Failed { fault, retry_after }
         }
@@ -159,7 +168,7 @@ fn settle(guard: Guard, end: End, berth: Berth, comparison: &Comparison) {
         comparison.answered(ShadowSide::Shadow, settlement.half());
     }
     seat.metrics.record(end.result());
-    berth.settle(settlement.cost.unwrap_or_default(), end != End::Answered, runtime::wall_clock());
+    berth.settle(settlement.billed, end != End::Answered, runtime::wall_clock());
 }
 
 async fn read_large(guard: &mut Guard, mut passed: Passed, mut body: LeasedBody, deadline: Instant) -> End {

@@ -149,7 +149,7 @@ fn resolve(exchange: &Exchange, head: &Head<'_>, wanted: Option<&str>) -> Result
 /// On which side of its route's canary a request is: the whole of a conversation on one, others by lot.
 fn side(exchange: &Exchange, route: RouteIx, conversation: Option<&Conversation>) -> Side {
     let Some(canary) = &exchange.snapshot.model.routes[route].canary else { return Side::Usual };
-    let lot = conversation.map_or_else(|| exchange.worker.rng.lock().random::<f64>(), |one| lot(one.own));
+    let lot = conversation.map_or_else(|| exchange.worker.rng.lock().random::<f64>(), |one| lot(one.lot));
     if lot < canary.share.0 { Side::Canary } else { Side::Usual }
 }
 

@@ -25,6 +25,8 @@ pub struct Conversation {
     pub shared: Option<(u64, Tokens)>,
     /// The hash of its own beginning.
     pub own: u64,
+    /// The hash by which lots are drawn: all of its turns have the same.
+    pub lot: u64,
 }
 
 /// Where one was served last.
@@ -131,7 +133,7 @@ mod tests {
     #[test]
     fn a_conversation_is_warm_where_it_was_served_last_until_the_cache_forgets() {
         let map = AffinityMap::default();
-        let conversation = Conversation { shared: None, own: 7 };
+        let conversation = Conversation { shared: None, own: 7, lot: 0 };
         map.served(&conversation, 1, Tokens(900), at(0));
         map.served(&conversation, 2, Tokens(1_500), at(1));
         let warmth = map.find(&conversation);
@@ -145,8 +147,8 @@ mod tests {
     fn a_system_prompt_is_warm_for_all_who_begin_with_it() {
         let map = AffinityMap::default();
         let shared = Some((3, Tokens(400)));
-        map.served(&Conversation { shared, own: 7 }, 1, Tokens(900), at(0));
-        let other = map.find(&Conversation { shared, own: 8 });
+        map.served(&Conversation { shared, own: 7, lot: 0 }, 1, Tokens(900), at(0));
+        let other = map.find(&Conversation { shared, own: 8, lot: 0 });
         assert_eq!(other.at(1, Tokens(1_000), MINUTE * 5, at(1)), Tokens(400));
     }
 
@@ -154,10 +156,10 @@ mod tests {
     fn it_never_grows_beyond_its_bound() {
         let map = AffinityMap::default();
         for own in 0..200_000 {
-            map.served(&Conversation { shared: None, own }, 1, Tokens(1), at(0));
+            map.served(&Conversation { shared: None, own, lot: 0 }, 1, Tokens(1), at(0));
         }
         let kept: usize = map.shards.iter().map(|shard| shard.lock().len()).sum();
         assert!(kept <= SHARDS * MOST, "{kept}");
-        assert!(map.find(&Conversation { shared: None, own: 199_999 }).own.is_some());
+        assert!(map.find(&Conversation { shared: None, own: 199_999, lot: 0 }).own.is_some());
     }
 }

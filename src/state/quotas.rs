@@ -76,9 +76,9 @@ impl Quotas {
         self.model.ledger.lock().refused(&tickets.model, now);
     }
 
-    /// Forgets what refusals have shown: the provider may have raised a limit.
-    pub fn forget_refusals(&self) {
-        self.model.ledger.lock().forget_refusals();
+    /// Forgets what headers have told and refusals have shown: the provider may have raised a limit.
+    pub fn unlearn(&self) {
+        self.model.ledger.lock().unlearn();
     }
 
     /// Replaces what was set aside by what was used.

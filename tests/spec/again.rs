@@ -59,6 +59,11 @@ async fn it_is_asked_no_more_than_once_more_and_the_client_is_told_not_to() {
 
     assert_eq!((reply.status.as_u16(), up.stats().requests), (502, 2));
     assert_eq!(reply.header("x-should-retry"), "false");
+    assert_eq!(rig.log()[0]["attempts"], 2);
+
+    up.set_fault(None);
+    up.fault_next(Fault::error_status(500));
+    assert_eq!(rig.chat("m").await.header("x-faregate-attempts"), "2");
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,6 +91,21 @@ async fn neither_attempts_nor_the_retry_budget_are_exceeded() {
         rig.chat("m").await;
         assert_eq!(up.stats().requests, 1, "{retry}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_where_it_was_the_budget_that_kept_others_from_being_asked() {
+    let (a, b) = (provider(serving(&["m"])), provider(serving(&["m"])));
+    let config = upstream("a", "m", "1", "1") + &upstream("b", "m", "5", "5");
+    let policy = "[defaults]\nretry = { budget = \"0%\", floor = \"0/s\" }\n";
+    let rig = Rig::new(&config, policy, &[("a", &a), ("b", &b)]);
+    for up in [&a, &b] {
+        up.set_fault(Some(says(503, &[("retry-after", "2")], "")));
+    }
+    let begun = runtime::now();
+    rig.chat("m").await;
+    assert!(runtime::now().since(begun) < Duration::from_millis(50));
+    assert_eq!(a.stats().requests + b.stats().requests, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,6 +58,25 @@ async fn a_canary_gets_its_share_of_the_conversations_and_keeps_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_conversation_without_a_system_prompt_stays_on_its_side() {
+    let (old, new) = (provider(serving(&["m"])), provider(serving(&["m"])));
+    let config = upstream("old", "m", "5", "5") + &upstream("new", "m", "1", "1");
+    let rig = Rig::new(&config, POLICY, &[("old", &old), ("new", &new)]);
+    let mut canaries = 0;
+    for number in 0..60 {
+        let mut by = Vec::new();
+        for turn in 1..=3 {
+            let mut body = talk(number, (turn > 1).then_some("a"));
+            body["messages"].as_array_mut().unwrap().remove(0);
+            by.push(rig.post("/v1/chat/completions", &body).await.header("x-faregate-upstream").to_owned());
+        }
+        assert!(by.iter().all(|one| *one == by[0]), "{number}: {by:?}");
+        canaries += u32::from(by[0] == "new");
+    }
+    assert!((5..=30).contains(&canaries), "{canaries} of 60 at 25 %");
+}
+
+#[tokio::test(start_paused = true)]
 async fn embeddings_stay_with_one_model_unless_the_operator_calls_them_equivalent() {
     for (line, status) in [("", 502), ("equivalent = true", 200)] {
         let (a, b) = (provider(serving(&["e1"])), provider(serving(&["e2"])));

@@ -226,3 +226,40 @@ async fn a_client_cannot_make_a_provider_say_that_its_key_is_bad() {
         assert_eq!(b.stats().requests, 1, "{value}");
     }
 }
+
+const BLOCKED: &str = r#"{"error":{"code":"unsupported_country_region_territory","message":"Country, region, or territory not supported"}}"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_region_block_at_one_address_says_nothing_of_a_relay_at_another() {
+    let (direct, relay) = (provider(serving(&["gpt-4o"])), provider(serving(&["gpt-4o"])));
+    let up = |name: &str| {
+        format!("[upstreams.{name}]\nprovider = \"openai\"\nbase_url = \"http://{name}/v1\"\nkeys = [\"literal:sk\"]\n")
+    };
+    let policy = "[[routes]]\nname = \"r\"\nmodels = [\"gpt\"]\ncluster = [[\"direct/gpt-4o\"], [\"relay/gpt-4o\"]]\n";
+    let rig = Rig::new(&(up("direct") + &up("relay")), policy, &[("direct", &direct), ("relay", &relay)]);
+    direct.set_fault(Some(says(403, BLOCKED)));
+    for _ in 0..240 {
+        assert_eq!(by(&rig.stream("gpt").await), (200, "relay"));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    assert!((2..=6).contains(&direct.stats().requests), "probed sparingly: {}", direct.stats().requests);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_block_of_all_there_is_is_probed_by_one_model_at_a_time() {
+    let names: Vec<_> = (0..10).map(|number| format!("m{number}")).collect();
+    let up = provider(serving(&names.iter().map(String::as_str).collect::<Vec<_>>()));
+    let mut config = "[upstreams.up]\nbase_url = \"http://up/v1\"\nkeys = []\n".to_owned();
+    for name in &names {
+        config += &format!("[upstreams.up.models.{name}]\nprice = {{ input = \"1 USD\", output = \"1 USD\" }}\n");
+    }
+    let cluster: Vec<_> = names.iter().map(|name| format!("\"up/{name}\"")).collect();
+    let policy = format!("[[routes]]\nname = \"r\"\nmodels = [\"x\"]\ncluster = [{}]\n", cluster.join(","));
+    let rig = Rig::new(&config, &policy, &[("up", &up)]);
+    up.set_fault(Some(says(403, BLOCKED)));
+    for _ in 0..300 {
+        rig.chat("x").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(up.stats().requests <= 12, "{} in half a minute", up.stats().requests);
+}

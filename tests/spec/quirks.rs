@@ -98,3 +98,15 @@ async fn a_stream_that_a_provider_cannot_give_is_made_of_a_whole_answer() {
     assert_eq!(sent(&up)["stream"], true, "without tools it can");
     assert!(plain.text().ends_with("data: [DONE]\n\n"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_answer_that_does_not_come_is_asked_of_another_before_all_the_time_is_gone() {
+    let (a, b) = (provider(serving(&["m"])), provider(serving(&["m"])));
+    let config = upstream("a", "m", "1", "1")
+        .replace("keys = []", "keys = []\nquirks = [{ fake_stream = \"always\" }]")
+        + &upstream("b", "m", "5", "5");
+    let rig = Rig::new(&config, "[objective]\nspread = \"0%\"\n", &[("a", &a), ("b", &b)]);
+    a.set_fault(Some(Fault::HangBeforeHead));
+    let reply = rig.stream("m").await;
+    assert_eq!((reply.status.as_u16(), reply.header("x-faregate-upstream")), (200, "b"));
+}

@@ -37,6 +37,27 @@ async fn what_headers_tell_is_kept_to_without_a_refusal() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_odd_header_is_believed_for_an_hour_and_forgotten_by_hand() {
+    for by_hand in [false, true] {
+        let up = provider(serving(&["m"]));
+        let rig = Rig::new(&upstream("up", "m", "1", "1"), "", &[("up", &up)]);
+        let answer = rig.chat("m").await.text();
+        let head = [("limit-requests", "1000"), ("remaining-requests", "0"), ("reset-requests", "700h")];
+        let headers = head.iter().map(|(name, value)| (format!("x-ratelimit-{name}"), (*value).to_owned())).collect();
+        up.fault_next(Fault::Reply(Canned { status: 200, headers, body: answer }));
+        rig.chat("m").await;
+        let refused = rig.chat("m").await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (429, "rate_limited".to_owned()));
+        if by_hand {
+            rig.worker.shared.snapshot().seats.values().for_each(|seat| seat.quotas.unlearn());
+        } else {
+            tokio::time::sleep(Duration::from_secs(3_601)).await;
+        }
+        assert_eq!(rig.chat("m").await.status, 200);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn keys_of_one_account_share_its_quota_and_others_do_not() {
     for (second, expected) in [("acme", 10), ("other", 20)] {
         let host = provider(serving(&["m"]));

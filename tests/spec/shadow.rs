@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use faregate::simulated::{Fault, Lognormal, Profile, Provider};
+use faregate::simulated::{Canned, Fault, Lognormal, Profile, Provider};
 use faregate::units::{Tokens, count_to_f64};
+use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::rig::{Rig, chat, post, provider, serving, streamed, upstream};
@@ -155,6 +156,56 @@ async fn what_it_costs_a_day_is_bounded_and_a_reload_does_not_begin_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_its_failures_cost_is_bounded_too() {
+    for fault in [Fault::CutAfter(15), Fault::HangBeforeFirstToken] {
+        let stage = stage("100%", "0.001 USD/day", "timeouts = { first_token = \"2s\" }");
+        stage.new.set_fault(Some(fault.clone()));
+        let mut body = streamed("fast");
+        body["messages"][0]["content"] = "word ".repeat(100).into();
+        for _ in 0..300 {
+            stage.rig.post("/v1/chat/completions", &body).await;
+            tokio::time::sleep(Duration::from_secs(70)).await;
+        }
+        let wasted = ["cut", "timeout"].map(|why| {
+            stage.rig.metrics().lines().find_map(|line| {
+                line.strip_prefix(&format!("faregate_wasted_cost_usd_total{{reason=\"{why}\"}} "))?.parse::<f64>().ok()
+            })
+        });
+        let wasted: f64 = wasted.into_iter().flatten().sum();
+        assert!((0.000_5..0.001_5).contains(&wasted), "{fault:?}: {wasted}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_broken_is_left_alone_and_comes_back() {
+    let stage = stage("100%", "1 USD/day", "");
+    stage.new.set_fault(Some(Fault::error_status(500)));
+    for _ in 0..600 {
+        stage.rig.chat("fast").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(stage.new.stats().requests < 40, "{} in a minute", stage.new.stats().requests);
+    stage.new.set_fault(None);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    for _ in 0..5 {
+        stage.rig.chat("fast").await;
+        settled().await;
+    }
+    assert!(stage.shadow("requests_total", "result", "ok") >= 4.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_not_the_request_that_an_idempotency_key_names() {
+    let stage = stage("100%", "1 USD/day", "");
+    let mut request = post("/v1/chat/completions", chat("fast").to_string());
+    request.headers_mut().insert("idempotency-key", "abc".parse().unwrap());
+    stage.rig.send(request).await.unwrap();
+    settled().await;
+    let has_key = |up: &Provider| up.recorded_requests().last().unwrap().headers.contains_key("idempotency-key");
+    assert!(has_key(&stage.old) && !has_key(&stage.new));
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_gets_nothing_that_it_may_not_have() {
     // A region that the route requires, and a client's wish.
     let bound = stage("100%", "1 USD/day", "require = { regions = [\"old-land\"] }");
@@ -182,4 +233,37 @@ async fn what_was_not_answered_is_not_sent_on() {
     assert_eq!(stage.rig.chat("fast").await.status, 502);
     settled().await;
     assert_eq!(stage.new.stats().requests, 0);
+}
+
+/// What is logged, in memory.
+#[derive(Clone, Default)]
+struct Journal(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Journal {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_its_provider_quotes_is_not_logged() {
+    let journal = Journal::default();
+    let writer = journal.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (old, new) = (provider(serving(&["m"])), provider(serving(&["m"])));
+    let config = upstream("old", "m", "10", "10")
+        + &upstream("new", "m", "5", "5").replace("keys = []", "keys = [\"literal:house-token\"]");
+    let rig = Rig::new(&config, &policy("100%", "1 USD/day", ""), &[("old", &old), ("new", &new)]);
+    let body = r#"{"error":{"message":"wrong key house-token"}}"#.to_owned();
+    new.set_fault(Some(Fault::Reply(Canned { status: 401, headers: Vec::new(), body })));
+    rig.chat("fast").await;
+    settled().await;
+    let text = String::from_utf8(journal.0.lock().clone()).unwrap();
+    assert!(text.contains("shadow failed") && text.contains("[redacted]") && !text.contains("house-token"), "{text}");
 }

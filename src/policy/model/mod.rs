@@ -243,10 +243,13 @@ impl Model {
                 Scope::Key if failure == Failure::QuotaExhausted => other_key.account == key.account,
                 Scope::Key => other.key == this.key,
                 Scope::Model => other.upstream == this.upstream && other.model == this.model,
-                Scope::Provider => match &upstream.provider {
-                    Some(provider) => other_upstream.provider.as_ref() == Some(provider),
-                    None => other.upstream == this.upstream,
-                },
+                // What is told at one of its addresses says nothing of another: that may be a relay elsewhere.
+                Scope::Provider => {
+                    other.upstream == this.upstream
+                        || (upstream.provider.is_some()
+                            && other_upstream.provider == upstream.provider
+                            && other_upstream.base_url.host == upstream.base_url.host)
+                }
                 Scope::Endpoint | Scope::Nothing => false,
             }
         };

@@ -80,6 +80,16 @@ pub enum Equivalence {
 }
 
 impl Route {
+    /// All who may serve it.
+    pub fn candidates(&self) -> impl Iterator<Item = &Candidate> {
+        self.tiers.iter().flatten()
+    }
+
+    /// Whether its conversations are on one side or the other of a lot.
+    pub const fn draws_lots(&self) -> bool {
+        self.canary.is_some() || self.shadow.is_some()
+    }
+
     /// The only model whose embeddings this route gives to those who ask for `asked`, unless they are all equivalent:
     /// that of the first in its cluster.
     pub fn embeds_with(&self, model: &Model, asked: &str) -> Option<Arc<str>> {
