@@ -4,8 +4,10 @@
 use std::rc::Rc;
 
 use crate::engine::Limits;
-use crate::policy::model::Secret;
+use crate::policy::model::{Secret, UNLISTED};
 use crate::units::PricePerMtok;
+
+use super::remarks::Remarks;
 
 /// Where an upstream is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +121,7 @@ pub(super) struct Draft {
     /// Seconds per request.
     pub(super) total: Option<u64>,
     /// What was not taken over, or means something else now, and what to do instead.
-    pub(super) remarks: Vec<String>,
+    pub(super) remarks: Remarks,
     /// What could be tried besides.
     pub(super) hint: Option<String>,
 }
@@ -132,10 +134,29 @@ impl Draft {
 
     /// Notes something that was not taken over as it was. The same is said once.
     pub(super) fn remark(&mut self, what: impl Into<String>) {
-        let what = printable(&what.into());
-        if !self.remarks.contains(&what) {
-            self.remarks.push(what);
-        }
+        self.remarks.add(None, what.into());
+    }
+
+    /// Notes it of one entry; of several entries it is said once, with their names.
+    pub(super) fn remark_on(&mut self, subject: impl Into<String>, what: impl Into<String>) {
+        self.remarks.add(Some(subject.into()), what.into());
+    }
+
+    /// Gives another name to a route whose own means something else here. Clients still ask for what they asked for.
+    pub(super) fn free_reserved_names(&mut self) {
+        let taken = |name: &String| self.routes.iter().any(|route| route.name == *name || route.aliases.contains(name));
+        let numbered = (2_u32..).map(|number| format!("{UNLISTED}-{number}"));
+        let Some(free) = numbered.into_iter().find(|name| !taken(name)) else { return };
+        let Some(route) = self.routes.iter_mut().find(|route| route.name == UNLISTED) else { return };
+        let old = std::mem::replace(&mut route.name, free.clone());
+        route.aliases.insert(0, old);
+        self.remark_on(
+            format!("`{UNLISTED}`"),
+            format!(
+                "its route is called `{free}`, since `{UNLISTED}` stands for all models that no route lists; clients \
+                 still ask for `{UNLISTED}`"
+            ),
+        );
     }
 }
 

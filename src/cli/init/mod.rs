@@ -14,6 +14,7 @@ mod names;
 mod one_api;
 mod places;
 mod policy_text;
+mod remarks;
 mod report;
 mod said;
 mod texts;

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use super::draft::{Draft, Key, printable};
 use super::layout::Layout;
+use super::remarks::listed;
 use super::texts::Texts;
 use super::toml_text::put;
 
 /// What was not taken over, one per line.
 pub(super) fn remarks(draft: &Draft) -> String {
-    if draft.remarks.is_empty() {
+    let lines = draft.remarks.lines();
+    if lines.is_empty() {
         return String::new();
     }
-    let lines = draft.remarks.iter().map(|remark| format!("  * {remark}\n"));
+    let lines = lines.iter().map(|remark| format!("  * {remark}\n"));
     format!("{}\n{}", draft.heading(), lines.collect::<String>())
 }
 
@@ -55,7 +57,7 @@ fn missing(draft: &Draft, layout: &Layout, env: &dyn Fn(&str) -> Option<String>)
     let unset = layout.variables.iter().filter(|name| env(name).is_none_or(|value| value.trim().is_empty()));
     let unset = unset.map(String::as_str).collect::<Vec<_>>();
     if !unset.is_empty() {
-        put!(text, "not set yet, and needed before it starts: {}", unset.join(", "));
+        put!(text, "not set yet, and needed before it starts: {}", listed(&unset));
     }
     text
 }

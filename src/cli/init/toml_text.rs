@@ -25,9 +25,10 @@ pub(super) fn configuration(draft: &Draft, layout: &Layout, origin: &str) -> Str
     text += &comment(&format!(
         "Written by `faregate init`{origin}. `faregate check FILE --resolve` shows what it comes to."
     ));
-    if !draft.remarks.is_empty() {
+    let remarks = draft.remarks.lines();
+    if !remarks.is_empty() {
         put!(text, "#\n# {}", draft.heading());
-        draft.remarks.iter().for_each(|remark| text += &item(remark));
+        remarks.iter().for_each(|remark| text += &item(remark));
     }
     let policy = if draft.routes.is_empty() { "builtin:balanced" } else { "policy.toml" };
     put!(text, "\npolicy = {}", quoted(policy));

@@ -5,6 +5,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::remarks::listed;
+
 /// Whether files that exist are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Existing {
@@ -43,7 +45,7 @@ pub(super) enum WriteError {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    listed(&paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>())
 }
 
 /// Writes all `files`, or none.

@@ -102,13 +102,12 @@ pub(super) fn remarks(whole: &Said<'_>, sections: &[Said<'_>], draft: &mut Draft
     let settings = sections.iter().filter_map(|section| section.table().ok()).flatten();
     let others = settings.filter(|(name, said)| !TAKEN.contains(name) && !said.is_idle());
     for (what, settings) in grouped(others, |(name, _)| instead(name)) {
-        let places = settings.into_iter().map(|(_, said)| said.place).collect::<Vec<_>>();
-        draft.remark(format!("{}: {what}", places.join(", ")));
+        settings.into_iter().for_each(|(_, said)| draft.remark_on(said.place, what));
     }
     for (name, said) in whole.table().unwrap_or_default() {
         if !READ.contains(&name) && !said.is_idle() {
             let what = SECTIONS.iter().find(|(known, _)| *known == name).map_or("not taken over", |(_, what)| *what);
-            draft.remark(format!("{name}: {what}"));
+            draft.remark_on(name, what);
         }
     }
 }

@@ -65,7 +65,7 @@ fn priorities_are_tiers_and_mappings_lead_from_names_to_models() {
     assert_eq!(draft.routes.iter().map(|route| route.name.as_str()).collect::<Vec<_>>(), ["gpt-4o", "glm-5.3"]);
     assert_eq!(models(0), [[model("gpt-4o")], [model("glm-5.3")]]);
     assert_eq!(models(1), [[model("glm-5.3")]]);
-    assert!(draft.remarks.iter().any(|remark| remark.contains("channel 3 (off): it is switched off")));
+    assert!(draft.remarks.lines().iter().any(|remark| remark.contains("channel 3 (off): it is switched off")));
 }
 
 #[test]
@@ -101,12 +101,12 @@ fn pages_answers_and_bare_lists_are_all_exports() {
 fn what_is_not_called_by_this_version_is_said() {
     let said = with(r#""type": 14, "models": "claude-3", "key": "k""#).unwrap();
     assert!(
-        said.deployments.is_empty() && said.remarks[0].contains("channel 1 (one): Anthropic"),
+        said.deployments.is_empty() && said.remarks.lines()[0].contains("channel 1 (one): Anthropic"),
         "{:?}",
-        said.remarks
+        said.remarks.lines()
     );
     let said = with(r#""type": 1, "models": "gpt-4o,dall-e-3", "key": "k", "group": "vip", "weight": 5"#).unwrap();
-    let remarks = said.remarks.join("\n");
+    let remarks = said.remarks.lines().join("\n");
     assert!(remarks.contains("dall-e-3") && remarks.contains("`group`") && remarks.contains("handicap"), "{remarks}");
 }
 
