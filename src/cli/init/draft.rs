@@ -2,10 +2,10 @@
 //! ends here, and nothing after it knows where a draft came from.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use crate::engine::Limits;
+use crate::engine::{Limits, Price};
 use crate::policy::model::{Secret, UNLISTED};
-use crate::units::PricePerMtok;
 
 use super::remarks::Remarks;
 
@@ -36,13 +36,21 @@ pub(super) enum Key {
 /// What the imported file says of a model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Facts {
-    /// Per million tokens: input, output.
-    pub(super) price: Option<(PricePerMtok, PricePerMtok)>,
+    /// The model of the catalogue that it is, as `provider/model`.
+    pub(super) base: Option<String>,
+    pub(super) price: Option<Price>,
     pub(super) context: Option<u64>,
     pub(super) max_output: Option<u64>,
-    /// What it can do, by the configuration's names, as far as anything is said.
-    pub(super) capabilities: Option<Vec<&'static str>>,
+    /// What it can and cannot do, by the configuration's names, as far as it is said.
+    pub(super) abilities: Vec<(&'static str, Ability)>,
     pub(super) limits: Limits,
+}
+
+/// Whether a model can do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ability {
+    Has,
+    Lacks,
 }
 
 /// Which models a deployment answers for.
@@ -75,8 +83,10 @@ pub(super) struct Route {
     pub(super) aliases: Vec<String>,
     /// Best first.
     pub(super) tiers: Vec<Vec<Rc<Deployment>>>,
-    /// In seconds.
-    pub(super) total: Option<u64>,
+    /// How many tries it takes to come to the last tier, where requests are to come there.
+    pub(super) least_attempts: usize,
+    /// How long a request may take.
+    pub(super) total: Option<Duration>,
     /// Whether what one provider will not answer is asked of the next.
     pub(super) refusals: Refusals,
 }
@@ -118,8 +128,8 @@ pub(super) struct Draft {
     pub(super) tenants: Vec<Tenant>,
     /// Tries per request.
     pub(super) attempts: Option<u64>,
-    /// Seconds per request.
-    pub(super) total: Option<u64>,
+    /// How long a request may take.
+    pub(super) total: Option<Duration>,
     /// What was not taken over, or means something else now, and what to do instead.
     pub(super) remarks: Remarks,
     /// What could be tried besides.

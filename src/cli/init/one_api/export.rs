@@ -121,14 +121,13 @@ impl<'v> Export<'v> {
                     "the export has {there} of {total} channels, and the others are missing here: {ALL}"
                 ));
             }
-            Some(_) => {}
             None if !self.pages.is_empty() && self.pages.iter().all(|page| *page == USUAL_PAGE) => {
                 draft.remark(format!(
                     "the export has exactly {there} channels, and a page of it has {USUAL_PAGE} unless more are asked \
                      for, so others may be missing here: {ALL}"
                 ));
             }
-            None => {}
+            Some(_) | None => {}
         }
     }
 }

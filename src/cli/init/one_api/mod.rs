@@ -46,7 +46,8 @@ pub(super) fn draft(text: &str, catalogue: &Catalogue) -> Result<Draft, Fault> {
         for one in members {
             tiers.entry(Reverse(one.priority)).or_default().push(one.deployment);
         }
-        draft.routes.push(Route { name, tiers: tiers.into_values().collect(), ..Route::default() });
+        let least_attempts = tiers.len();
+        draft.routes.push(Route { name, tiers: tiers.into_values().collect(), least_attempts, ..Route::default() });
     }
     draft.free_reserved_names();
     draft

@@ -1,10 +1,15 @@
 //! What becomes of a LiteLLM configuration: groups, orders, fallbacks, aliases, keys, and what cannot be taken over.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
-use crate::cli::init::draft::{Draft, Key, Refusals, Serves, Unlisted};
+use crate::cli::init::draft::{Ability, Draft, Key, Refusals, Serves, Unlisted};
 use crate::cli::init::fault::Fault;
 use crate::cli::init::places::Catalogue;
+use crate::engine::Price;
+use crate::units::PricePerMtok;
+
+mod losses;
 
 /// Read once: it is the same for every test.
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(Catalogue::new);
@@ -156,10 +161,13 @@ fn prices_lengths_abilities_and_limits_come_along() {
     )
     .unwrap();
     let facts = &draft.deployments[0].facts;
-    assert_eq!(facts.price.map(|(input, output)| (input.0, output.0)), Some((150_000, 890_000)));
-    assert_eq!((facts.context, facts.capabilities.as_deref()), (Some(4096), Some(&["vision"][..])));
+    assert_eq!(facts.price, Some(Price::new(PricePerMtok(150_000), PricePerMtok(890_000))));
+    assert_eq!(
+        (facts.context, facts.abilities.as_slice()),
+        (Some(4096), &[("tools", Ability::Lacks), ("vision", Ability::Has)][..])
+    );
     assert_eq!((facts.limits.requests_per_minute, facts.limits.tokens_per_minute), (Some(10), Some(2000)));
-    assert_eq!((facts.limits.concurrency, draft.routes[0].total), (Some(3), Some(1)));
+    assert_eq!((facts.limits.concurrency, draft.routes[0].total), (Some(3), Some(Duration::from_millis(1_500))));
 }
 
 #[test]
