@@ -179,6 +179,21 @@ fn nothing_that_exists_is_lost_unless_it_is_wanted() {
 }
 
 #[test]
+fn a_configuration_does_not_take_the_place_of_what_belongs_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("channels.json"), CHANNELS).unwrap();
+    for name in ["policy.toml", "Policy.TOML", "keys"] {
+        let refused = faregate(&["init", "--from-one-api", "channels.json", "-o", name], folder.path(), &[]);
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+        assert!(said(&refused).contains("choose another name"), "{}", said(&refused));
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was written");
+    let elsewhere = faregate(&["init", "--from-one-api", "channels.json", "-o", "a/b.toml"], folder.path(), &[]);
+    assert_eq!(elsewhere.status.code(), Some(0), "{}", said(&elsewhere));
+    assert_eq!(faregate(&["check", "a/b.toml"], folder.path(), &[]).status.code(), Some(0));
+}
+
+#[test]
 fn on_standard_output_there_are_no_keys_and_no_files() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.yaml"), LITELLM).unwrap();
