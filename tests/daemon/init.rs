@@ -141,6 +141,9 @@ fn keys_are_for_their_owner_only() {
     let (folder, _) = taken_over("--from-one-api", "channels.json", CHANNELS, &[]);
     let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("keys"), mode("keys/zhipu"), mode("keys/openai")), (0o700, 0o600, 0o600));
+    fs::set_permissions(folder.path().join("keys"), fs::Permissions::from_mode(0o755)).unwrap();
+    let again = faregate(&["init", "--from-one-api", "channels.json", "--force"], folder.path(), &[]);
+    assert!(said(&again).contains("keys was there before, and open to others than you"), "{}", said(&again));
 }
 
 #[test]

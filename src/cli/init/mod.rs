@@ -45,7 +45,7 @@ pub(super) struct InitArgs {
     /// Take over the config.yaml of LiteLLM's proxy (`-`: standard input).
     #[arg(long, value_name = "FILE", conflicts_with = "from_one_api")]
     from_litellm: Option<PathBuf>,
-    /// Take over the channels of one-api or new-api, as their API gives them (`-`: standard input).
+    /// Take over the channels of one-api or new-api, all pages that their API gives, one after another (`-`: standard input).
     #[arg(long, value_name = "FILE")]
     from_one_api: Option<PathBuf>,
     /// Where to write; policy.toml and keys/ come beside it (`-`: standard output, and no files).
@@ -168,7 +168,14 @@ fn put(args: &InitArgs, texts: &Texts, layout: &Layout) -> anyhow::Result<Option
     let files = keys.chain(policy).chain([configuration]).collect::<Vec<_>>();
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     match write::write(&files, existing) {
-        Ok(()) => Ok(None),
+        Ok(()) => {
+            let keys = folder.join(KEYS);
+            if !layout.files.is_empty() && write::readers(&keys) == Reader::Anybody {
+                // Whose folder it is besides is not known here, so it stays as it is.
+                complain(&format!("{0} was there before, and open to others than you: chmod 700 {0}", keys.display()));
+            }
+            Ok(None)
+        }
         Err(error @ WriteError::Exists(_)) => {
             complain(&format!("error: nothing was written: {error}"));
             complain("  hint: write elsewhere with `--output FILE`, or replace what is there with `--force`");

@@ -119,6 +119,19 @@ fn create_private(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)
 }
 
+/// Who else can see what is in `folder`, which may have been there before.
+#[cfg(unix)]
+pub(super) fn readers(folder: &Path) -> Reader {
+    use std::os::unix::fs::PermissionsExt;
+    let is_open = fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & 0o077 != 0);
+    if is_open { Reader::Anybody } else { Reader::Owner }
+}
+
+#[cfg(not(unix))]
+pub(super) fn readers(_folder: &Path) -> Reader {
+    Reader::Owner
+}
+
 #[cfg(unix)]
 fn restrict(options: &mut OpenOptions, reader: Reader) {
     use std::os::unix::fs::OpenOptionsExt;

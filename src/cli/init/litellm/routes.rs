@@ -21,14 +21,23 @@ pub(super) fn routes(declared: &[Declared], sections: &Sections<'_>, draft: &mut
     let aliases = aliases(sections, draft)?;
     let chains = Chains::read(sections, draft)?;
     remark_passed_on(declared, draft);
+    let is_group = |name: &String| groups.iter().any(|(group, _)| group == name);
     for route in &own {
         let mut route = route.clone();
-        route.aliases =
-            aliases.iter().filter(|(_, target)| **target == route.name).map(|(alias, _)| alias.clone()).collect();
+        route.aliases = aliases
+            .iter()
+            .filter(|(alias, target)| **target == route.name && !is_group(alias))
+            .map(|(alias, _)| alias.clone())
+            .collect();
         chains.extend(&mut route, &own, &aliases, draft);
         draft.routes.push(route);
     }
     let is_known = |target: &String| own.iter().any(|route| route.name == *target);
+    for alias in aliases.keys().filter(|alias| is_group(alias)) {
+        let what =
+            "there is a group of this name too, and it counts here; in LiteLLM the alias does: rename one of them";
+        draft.remark_on(format!("model_group_alias `{alias}`"), what);
+    }
     for (alias, target) in aliases.iter().filter(|(_, target)| !is_known(target)) {
         draft.remark_on(
             format!("model_group_alias `{alias}` (`{target}`)"),

@@ -34,7 +34,7 @@ pub(super) fn names(
         let model = match meant(public, &mapping, flavour) {
             Ok(model) => model,
             Err(why) => {
-                draft.remark_on(format!("{called}, `{public}`"), why);
+                draft.remark_on(format!("`{public}` of {called}"), why);
                 continue;
             }
         };
@@ -43,7 +43,7 @@ pub(super) fn names(
         }
         if is_of_another_kind(model) {
             let what = "left out: only chat, completions and embeddings are served";
-            draft.remark_on(format!("{called}, `{public}`"), what);
+            draft.remark_on(format!("`{public}` of {called}"), what);
         } else if !names.iter().any(|(known, _)| known == public) {
             names.push((public.to_owned(), model.to_owned()));
         }

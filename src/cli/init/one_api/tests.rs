@@ -153,7 +153,8 @@ fn mappings_are_followed_as_far_as_the_old_proxy_did() {
     let new = with(&format!(r#"{mapping}, "auto_ban": 1"#)).unwrap();
     assert_eq!(models(&new), ["c", "s"]);
     assert!(
-        new.remarks.lines()[0].contains("channel 1 (one), `x`, channel 1 (one), `y`: its mapping leads in a circle")
+        new.remarks.lines()[0]
+            .contains("`x` of channel 1 (one), `y` of channel 1 (one): its mapping leads in a circle")
     );
     assert_eq!(models(&with(mapping).unwrap()), ["b", "s", "y", "x"], "one-api looks once");
 }

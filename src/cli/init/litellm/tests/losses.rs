@@ -153,6 +153,19 @@ fn nothing_that_an_entry_says_vanishes() {
 }
 
 #[test]
+fn an_alias_that_a_group_has_for_its_name_is_said() {
+    let draft = draft(
+        "model_list:\n\
+         - {model_name: a, litellm_params: {model: groq/x}}\n\
+         - {model_name: b, litellm_params: {model: groq/y}}\n\
+         router_settings: {model_group_alias: {b: a, c: a}}",
+    )
+    .unwrap();
+    assert_eq!((draft.routes[0].aliases.as_slice(), draft.routes[1].aliases.len()), (&["c".to_owned()][..], 0));
+    assert!(draft.remarks.lines().join("\n").contains("model_group_alias `b`: there is a group of this name too"));
+}
+
+#[test]
 fn what_the_file_sets_wins_over_the_environment() {
     let text = |more: &str| {
         format!(
