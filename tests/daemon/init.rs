@@ -141,6 +141,9 @@ fn keys_are_for_their_owner_only() {
     let (folder, _) = taken_over("--from-one-api", "channels.json", CHANNELS, &[]);
     let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("keys"), mode("keys/zhipu"), mode("keys/openai")), (0o700, 0o600, 0o600));
+    fs::set_permissions(folder.path().join("keys"), fs::Permissions::from_mode(0o755)).unwrap();
+    let again = faregate(&["init", "--from-one-api", "channels.json", "--force"], folder.path(), &[]);
+    assert!(said(&again).contains("keys was there before, and open to others than you"), "{}", said(&again));
 }
 
 #[test]
@@ -176,6 +179,21 @@ fn nothing_that_exists_is_lost_unless_it_is_wanted() {
     let forced = faregate(&[&arguments[..], &["--force"]].concat(), folder.path(), &[]);
     assert_eq!(forced.status.code(), Some(0), "{}", said(&forced));
     assert!(fs::read_to_string(folder.path().join("policy.toml")).unwrap().contains("[[routes]]"));
+}
+
+#[test]
+fn a_configuration_does_not_take_the_place_of_what_belongs_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("channels.json"), CHANNELS).unwrap();
+    for name in ["policy.toml", "Policy.TOML", "keys"] {
+        let refused = faregate(&["init", "--from-one-api", "channels.json", "-o", name], folder.path(), &[]);
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+        assert!(said(&refused).contains("choose another name"), "{}", said(&refused));
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was written");
+    let elsewhere = faregate(&["init", "--from-one-api", "channels.json", "-o", "a/b.toml"], folder.path(), &[]);
+    assert_eq!(elsewhere.status.code(), Some(0), "{}", said(&elsewhere));
+    assert_eq!(faregate(&["check", "a/b.toml"], folder.path(), &[]).status.code(), Some(0));
 }
 
 #[test]
@@ -216,7 +234,7 @@ fn bad_input_is_refused_with_its_place_and_a_remedy() {
         ["in: ", "UTF-8"],
         ["larger", "16 MiB"],
         ["azure/m", "nothing in it can be called"],
-        ["channels[0].type", "4242"],
+        ["channel type 4242", "nothing in it can be called"],
         ["data", "missing"],
     ]) {
         assert!(words.iter().all(|word| said.contains(word)) && said.contains("hint: "), "no {words:?} in\n{said}");

@@ -2,10 +2,12 @@
 //! ends here, and nothing after it knows where a draft came from.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use crate::engine::Limits;
-use crate::policy::model::Secret;
-use crate::units::PricePerMtok;
+use crate::engine::{Limits, Price};
+use crate::policy::model::{Secret, UNLISTED};
+
+use super::remarks::Remarks;
 
 /// Where an upstream is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,13 +36,21 @@ pub(super) enum Key {
 /// What the imported file says of a model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Facts {
-    /// Per million tokens: input, output.
-    pub(super) price: Option<(PricePerMtok, PricePerMtok)>,
+    /// The model of the catalogue that it is, as `provider/model`.
+    pub(super) base: Option<String>,
+    pub(super) price: Option<Price>,
     pub(super) context: Option<u64>,
     pub(super) max_output: Option<u64>,
-    /// What it can do, by the configuration's names, as far as anything is said.
-    pub(super) capabilities: Option<Vec<&'static str>>,
+    /// What it can and cannot do, by the configuration's names, as far as it is said.
+    pub(super) abilities: Vec<(&'static str, Ability)>,
     pub(super) limits: Limits,
+}
+
+/// Whether a model can do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ability {
+    Has,
+    Lacks,
 }
 
 /// Which models a deployment answers for.
@@ -73,8 +83,10 @@ pub(super) struct Route {
     pub(super) aliases: Vec<String>,
     /// Best first.
     pub(super) tiers: Vec<Vec<Rc<Deployment>>>,
-    /// In seconds.
-    pub(super) total: Option<u64>,
+    /// How many tries it takes to come to the last tier, where requests are to come there.
+    pub(super) least_attempts: usize,
+    /// How long a request may take.
+    pub(super) total: Option<Duration>,
     /// Whether what one provider will not answer is asked of the next.
     pub(super) refusals: Refusals,
 }
@@ -116,10 +128,10 @@ pub(super) struct Draft {
     pub(super) tenants: Vec<Tenant>,
     /// Tries per request.
     pub(super) attempts: Option<u64>,
-    /// Seconds per request.
-    pub(super) total: Option<u64>,
+    /// How long a request may take.
+    pub(super) total: Option<Duration>,
     /// What was not taken over, or means something else now, and what to do instead.
-    pub(super) remarks: Vec<String>,
+    pub(super) remarks: Remarks,
     /// What could be tried besides.
     pub(super) hint: Option<String>,
 }
@@ -132,10 +144,29 @@ impl Draft {
 
     /// Notes something that was not taken over as it was. The same is said once.
     pub(super) fn remark(&mut self, what: impl Into<String>) {
-        let what = printable(&what.into());
-        if !self.remarks.contains(&what) {
-            self.remarks.push(what);
-        }
+        self.remarks.add(None, what.into());
+    }
+
+    /// Notes it of one entry; of several entries it is said once, with their names.
+    pub(super) fn remark_on(&mut self, subject: impl Into<String>, what: impl Into<String>) {
+        self.remarks.add(Some(subject.into()), what.into());
+    }
+
+    /// Gives another name to a route whose own means something else here. Clients still ask for what they asked for.
+    pub(super) fn free_reserved_names(&mut self) {
+        let taken = |name: &String| self.routes.iter().any(|route| route.name == *name || route.aliases.contains(name));
+        let numbered = (2_u32..).map(|number| format!("{UNLISTED}-{number}"));
+        let Some(free) = numbered.into_iter().find(|name| !taken(name)) else { return };
+        let Some(route) = self.routes.iter_mut().find(|route| route.name == UNLISTED) else { return };
+        let old = std::mem::replace(&mut route.name, free.clone());
+        route.aliases.insert(0, old);
+        self.remark_on(
+            format!("`{UNLISTED}`"),
+            format!(
+                "its route is called `{free}`, since `{UNLISTED}` stands for all models that no route lists; clients \
+                 still ask for `{UNLISTED}`"
+            ),
+        );
     }
 }
 

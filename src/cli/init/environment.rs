@@ -8,6 +8,9 @@ use super::places::Catalogue;
 /// Whose models stand in for OpenAI's.
 const STAND_INS: [&str; 5] = ["zhipu", "dashscope", "qianfan", "baichuan", "zhinao"];
 
+/// Variables that send OpenAI's own client elsewhere.
+const ELSEWHERE: [&str; 2] = ["OPENAI_BASE_URL", "OPENAI_API_BASE"];
+
 /// The draft; empty if no key is set.
 pub(super) fn draft(catalogue: &Catalogue, env: &dyn Fn(&str) -> Option<String>) -> Draft {
     let deployment = |offer: &crate::policy::Offer| {
@@ -28,7 +31,16 @@ pub(super) fn draft(catalogue: &Catalogue, env: &dyn Fn(&str) -> Option<String>)
     for offer in catalogue.offers().iter().filter(|offer| !offer.is_listed() && has(offer.name)) {
         let name = offer.name;
         draft.remark(format!(
-            "{name} sells too many models to list: name yours, [upstreams.{name}.models.\"…\"] with a price"
+            "{name} sells too many models to list, and nothing is sent to it before you name yours: \
+             [upstreams.{name}.models.\"…\"] with `price = {{ input = \"… USD\", output = \"… USD\" }}`"
+        ));
+    }
+    for name in
+        ELSEWHERE.into_iter().filter(|name| has("openai") && env(name).is_some_and(|url| !url.trim().is_empty()))
+    {
+        draft.remark(format!(
+            "{name} is set, and what is called openai here is OpenAI itself: if the key belongs to whoever is there, write \
+             `base_url`, `dialect = \"openai\"` and the models instead of `provider`"
         ));
     }
     Draft { deployments, ..draft }

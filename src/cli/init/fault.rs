@@ -42,9 +42,6 @@ pub(super) enum Fault {
     /// A name that cannot be part of an endpoint's.
     #[error("{place}: `{name}` cannot be the name of a model: it is empty, or has spaces or `#`")]
     ModelName { place: String, name: String },
-    /// A number that stands for no provider.
-    #[error("{place}: there is no channel type {number}")]
-    ChannelType { place: String, number: i64 },
     /// An answer that says that it is an error.
     #[error("it is an error message of the server, not an export: {message}")]
     Refused { message: String },
@@ -68,10 +65,6 @@ impl Fault {
             Self::Address { .. } => "write it like `https://api.example.com/v1`".to_owned(),
             Self::NoAddress { .. } => "add the base URL of what speaks the OpenAI API there".to_owned(),
             Self::ModelName { .. } => "rename it, or remove the entry".to_owned(),
-            Self::ChannelType { .. } => {
-                "remove the channel from the file; if it speaks the OpenAI API, give it type 1 and its base_url"
-                    .to_owned()
-            }
             Self::Refused { .. } => "fetch the export again, with an administrator's token".to_owned(),
             Self::NothingLeft => "see what is said of each entry above; `faregate demo` needs no provider".to_owned(),
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::policy::model::Secret;
 
@@ -61,7 +62,8 @@ pub(super) struct Laid {
     pub(super) name: String,
     pub(super) models: Vec<String>,
     pub(super) tiers: Vec<Vec<String>>,
-    pub(super) total: Option<u64>,
+    pub(super) least_attempts: usize,
+    pub(super) total: Option<Duration>,
     pub(super) refusals: Refusals,
 }
 
@@ -148,7 +150,14 @@ fn laid(route: &Route, upstreams: &[Upstream]) -> Laid {
     let tiers = route.tiers.iter().map(|tier| endpoints(tier, upstreams)).filter(|tier| !tier.is_empty());
     let mut models = vec![route.name.clone()];
     models.extend(route.aliases.iter().cloned());
-    Laid { name: route.name.clone(), models, tiers: tiers.collect(), total: route.total, refusals: route.refusals }
+    Laid {
+        name: route.name.clone(),
+        models,
+        tiers: tiers.collect(),
+        least_attempts: route.least_attempts,
+        total: route.total,
+        refusals: route.refusals,
+    }
 }
 
 /// `upstream/model` where every key that may call the model is meant, else one `upstream/model#key` for each that is.
@@ -179,10 +188,11 @@ pub(super) fn lesser<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
 /// What is said of a model by several deployments: the first word on each counts, the smaller limit.
 pub(super) fn merged(facts: impl Iterator<Item = Facts>) -> Facts {
     facts.fold(Facts::default(), |known, more| Facts {
+        base: known.base.or(more.base),
         price: known.price.or(more.price),
         context: lesser(known.context, more.context),
         max_output: lesser(known.max_output, more.max_output),
-        capabilities: known.capabilities.or(more.capabilities),
+        abilities: if known.abilities.is_empty() { more.abilities } else { known.abilities },
         limits: crate::engine::Limits {
             requests_per_minute: lesser(known.limits.requests_per_minute, more.limits.requests_per_minute),
             tokens_per_minute: lesser(known.limits.tokens_per_minute, more.limits.tokens_per_minute),

@@ -14,6 +14,7 @@ mod names;
 mod one_api;
 mod places;
 mod policy_text;
+mod remarks;
 mod report;
 mod said;
 mod texts;
@@ -32,7 +33,8 @@ use self::draft::{Draft, printable};
 use self::fault::Fault;
 use self::layout::{Keep, Layout, layout};
 use self::places::Catalogue;
-use self::texts::Texts;
+use self::report::Made;
+use self::texts::{KEYS, POLICY, Proof, Texts};
 use self::write::{Existing, File, Reader, WriteError};
 use super::{complain, environment as variable, print};
 use crate::runtime;
@@ -43,7 +45,7 @@ pub(super) struct InitArgs {
     /// Take over the config.yaml of LiteLLM's proxy (`-`: standard input).
     #[arg(long, value_name = "FILE", conflicts_with = "from_one_api")]
     from_litellm: Option<PathBuf>,
-    /// Take over the channels of one-api or new-api, as their API gives them (`-`: standard input).
+    /// Take over the channels of one-api or new-api, all pages that their API gives, one after another (`-`: standard input).
     #[arg(long, value_name = "FILE")]
     from_one_api: Option<PathBuf>,
     /// Where to write; policy.toml and keys/ come beside it (`-`: standard output, and no files).
@@ -108,16 +110,8 @@ fn settle(args: &InitArgs, draft: &Draft, source: Option<&PathBuf>, catalogue: &
     let to_stdout = args.output == Path::new("-");
     let keep = if to_stdout { Keep::Variables } else { Keep::Files };
     let layout = layout(draft, keep, catalogue);
-    let origin = match (&args.from_litellm, source) {
-        (_, None) => " from the keys that were set".to_owned(),
-        (Some(_), Some(path)) => format!(" from LiteLLM's {}", path.display()),
-        (None, Some(path)) => format!(" from the channels in {}", path.display()),
-    };
-    let texts = Texts::new(draft, &layout, &origin);
-    if let Err(diagnostics) = texts.prove(runtime::wall_clock()) {
-        complain(&format!("error: nothing was written, since it would not pass `faregate check`:\n\n{diagnostics}"));
-        return Ok(2);
-    }
+    let texts = Texts::new(draft, &layout, &origin(args, source));
+    let Some(proof) = usable(args, &texts, &layout) else { return Ok(2) };
     if to_stdout {
         print(&texts.configuration)?;
         texts
@@ -127,8 +121,40 @@ fn settle(args: &InitArgs, draft: &Draft, source: Option<&PathBuf>, catalogue: &
     } else if let Some(code) = put(args, &texts, &layout)? {
         return Ok(code);
     }
-    complain(&report::report(draft, &layout, &texts, &args.output, &variable));
+    let made = Made { draft, layout: &layout, texts: &texts, proof: &proof };
+    complain(&report::report(&made, &args.output, &variable));
     Ok(0)
+}
+
+/// What loading the files shows; `None`, and why, if they cannot be used.
+fn usable(args: &InitArgs, texts: &Texts, layout: &Layout) -> Option<Proof> {
+    if let Some(name) = collision(&args.output, texts, layout) {
+        complain(&format!("error: nothing was written: `{name}` beside the configuration is for what belongs to it"));
+        complain("  hint: choose another name for the configuration: `--output faregate.toml`");
+        return None;
+    }
+    let name = args.output.file_name().filter(|_| args.output != Path::new("-"));
+    let name = name.map_or_else(|| Path::new("faregate.toml"), Path::new);
+    let proof = texts.prove(name, runtime::wall_clock());
+    let refused = "error: nothing was written, since it would not pass `faregate check`:";
+    proof.map_err(|diagnostics| complain(&format!("{refused}\n\n{diagnostics}"))).ok()
+}
+
+/// Where it comes from, for the first line of the files.
+fn origin(args: &InitArgs, source: Option<&PathBuf>) -> String {
+    match (&args.from_litellm, source) {
+        (_, None) => " from the keys that were set".to_owned(),
+        (Some(_), Some(path)) => format!(" from LiteLLM's {}", path.display()),
+        (None, Some(path)) => format!(" from the channels in {}", path.display()),
+    }
+}
+
+/// The name of what is written beside the configuration, if that has the same. Some file systems ignore the case.
+fn collision(output: &Path, texts: &Texts, layout: &Layout) -> Option<&'static str> {
+    let name = output.file_name()?;
+    let policy = texts.policy.is_some().then_some(POLICY);
+    let keys = (!layout.files.is_empty()).then_some(KEYS);
+    policy.into_iter().chain(keys).find(|one| name.eq_ignore_ascii_case(one))
 }
 
 /// Writes the files; an exit code if they may not be written.
@@ -136,14 +162,20 @@ fn put(args: &InitArgs, texts: &Texts, layout: &Layout) -> anyhow::Result<Option
     let folder = args.output.parent().unwrap_or_else(|| Path::new(""));
     let file = |path: PathBuf, text: SecretString, reader| File { path, text, reader };
     // The configuration comes last: once it is there, so is all that it names.
-    let keys =
-        layout.files.iter().map(|(name, key)| file(folder.join("keys").join(name), key.0.clone(), Reader::Owner));
-    let policy = texts.policy.iter().map(|text| file(folder.join("policy.toml"), text.clone().into(), Reader::Anybody));
+    let keys = layout.files.iter().map(|(name, key)| file(folder.join(KEYS).join(name), key.0.clone(), Reader::Owner));
+    let policy = texts.policy.iter().map(|text| file(folder.join(POLICY), text.clone().into(), Reader::Anybody));
     let configuration = file(args.output.clone(), texts.configuration.clone().into(), Reader::Anybody);
     let files = keys.chain(policy).chain([configuration]).collect::<Vec<_>>();
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     match write::write(&files, existing) {
-        Ok(()) => Ok(None),
+        Ok(()) => {
+            let keys = folder.join(KEYS);
+            if !layout.files.is_empty() && write::readers(&keys) == Reader::Anybody {
+                // Whose folder it is besides is not known here, so it stays as it is.
+                complain(&format!("{0} was there before, and open to others than you: chmod 700 {0}", keys.display()));
+            }
+            Ok(None)
+        }
         Err(error @ WriteError::Exists(_)) => {
             complain(&format!("error: nothing was written: {error}"));
             complain("  hint: write elsewhere with `--output FILE`, or replace what is there with `--force`");

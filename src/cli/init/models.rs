@@ -1,9 +1,10 @@
 //! Which models of an upstream need a table of their own, and what it says: those that the catalogue does not list, and
-//! those of which the imported file says something.
+//! those of which the imported file says something. What is not said of abilities is granted: the other proxy sent
+//! everything, too.
 
 use std::rc::Rc;
 
-use super::draft::{Address, Deployment, Facts, Serves, grouped};
+use super::draft::{Ability, Address, Deployment, Facts, Serves, grouped};
 use super::layout::merged;
 use super::places::Catalogue;
 
@@ -17,7 +18,7 @@ pub(super) struct Model {
     pub(super) maker: Option<&'static str>,
 }
 
-/// What the catalogue knows of it.
+/// What the catalogue knows of it, or of the model that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Its price and what it can do.
@@ -26,7 +27,7 @@ pub(super) enum Standing {
     Unknown,
 }
 
-/// What a model is taken to be able to do of which nothing is said: the other proxy sent it everything, too.
+/// What a model is taken to be able to do if nothing is said of it.
 const ASSUMED: [&str; 3] = ["tools", "json_schema", "vision"];
 
 impl Model {
@@ -37,11 +38,17 @@ impl Model {
 
     /// What to write of its abilities, and whether that is only assumed.
     pub(super) fn capabilities(&self) -> Option<(Vec<&'static str>, Basis)> {
-        match (&self.facts.capabilities, self.standing) {
-            (Some(said), _) => Some((said.clone(), Basis::Said)),
-            (None, Standing::Listed) => None,
-            (None, Standing::Unknown) if is_embedding(&self.name) => None,
-            (None, Standing::Unknown) => Some((ASSUMED.to_vec(), Basis::Assumed)),
+        let said = &self.facts.abilities;
+        match self.standing {
+            // Nothing is denied, and the catalogue knows the rest.
+            Standing::Listed if said.iter().all(|(_, ability)| *ability == Ability::Has) => None,
+            Standing::Unknown if is_embedding(&self.name) && said.is_empty() => None,
+            Standing::Listed | Standing::Unknown => {
+                let has = said.iter().filter(|(_, ability)| *ability == Ability::Has).map(|(name, _)| *name);
+                let assumed = ASSUMED.into_iter().filter(|name| !said.iter().any(|(known, _)| known == name));
+                let basis = if assumed.clone().next().is_some() { Basis::Assumed } else { Basis::Said };
+                Some((has.chain(assumed).collect(), basis))
+            }
         }
     }
 }
@@ -49,9 +56,9 @@ impl Model {
 /// How sure something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Basis {
-    /// The imported file says so.
+    /// The imported file says all of it.
     Said,
-    /// Nothing says so.
+    /// Nothing says some of it.
     Assumed,
 }
 
@@ -64,7 +71,7 @@ pub(super) fn models(address: &Address, deployments: &[Rc<Deployment>], catalogu
     let table = |(name, members): (&String, Vec<(&String, &Rc<Deployment>)>)| {
         let facts = merged(members.into_iter().map(|(_, one)| one.facts.clone()));
         let listed = catalogue.lists(address, name);
-        let standing = if listed { Standing::Listed } else { Standing::Unknown };
+        let standing = if listed || facts.base.is_some() { Standing::Listed } else { Standing::Unknown };
         let maker = catalogue.maker_of(name).filter(|_| !listed);
         let model = Model { name: name.clone(), facts, standing, maker };
         (!listed || model.facts != Facts::default()).then_some(model)

@@ -37,6 +37,12 @@ impl Catalogue {
         host.is_some_and(|host| host.models.iter().any(|listed| listed == model))
     }
 
+    /// Whether `provider` has `model` at any of its hosts.
+    pub(super) fn has(&self, provider: &str, model: &str) -> bool {
+        let hosts = self.offer(provider).map(|offer| offer.hosts.as_slice()).unwrap_or_default();
+        hosts.iter().any(|host| host.models.iter().any(|listed| listed == model))
+    }
+
     /// The first provider that lists a model of this name.
     pub(super) fn maker_of(&self, model: &str) -> Option<&'static str> {
         let has = |offer: &&Offer| offer.hosts.iter().any(|host| host.models.iter().any(|listed| listed == model));

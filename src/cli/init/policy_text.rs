@@ -1,10 +1,17 @@
 //! The policy as text: what good answers are worth, as the balanced policy has it, and the routes of the draft.
 
+use std::time::Duration;
+
 use crate::policy::builtin;
 
 use super::draft::{Draft, Refusals, Unlisted};
 use super::layout::{Laid, Layout};
 use super::toml_text::{comment, list, put, quoted};
+
+/// More tries than these only make a failure late.
+pub(super) const MOST_ATTEMPTS: u64 = 10;
+const USUAL_ATTEMPTS: u64 = 3;
+const USUAL_TOTAL: Duration = Duration::from_mins(5);
 
 /// `policy.toml`; `None` where no route needs one.
 pub(super) fn policy(draft: &Draft, layout: &Layout, origin: &str) -> Option<String> {
@@ -17,7 +24,7 @@ pub(super) fn policy(draft: &Draft, layout: &Layout, origin: &str) -> Option<Str
     ));
     put!(text, "\n{}", objective());
     defaults(draft, layout, &mut text);
-    layout.routes.iter().for_each(|one| route(one, &mut text));
+    layout.routes.iter().for_each(|one| route(one, attempts(draft), &mut text));
     Some(text)
 }
 
@@ -44,17 +51,26 @@ fn defaults(draft: &Draft, layout: &Layout, text: &mut String) {
         *text += "\n# Some models have no price yet: they serve after all of their tier that have one. \"exclude\" leaves them out.\n";
         *text += "unknown_price = \"allow\"\n";
     }
-    let total = draft.total.unwrap_or(300);
+    let total = time(draft.total.unwrap_or(USUAL_TOTAL));
     *text += "\n# How long to wait: for a connection, a stream's first token, between its tokens, and in all.\n";
-    put!(text, "timeouts = {{ connect = \"1s\", first_token = \"10s\", idle = \"30s\", total = \"{total}s\" }}");
-    let tiers = layout.routes.iter().map(|route| route.tiers.len()).max().unwrap_or_default();
-    let tiers = u64::try_from(tiers).unwrap_or(u64::MAX);
-    let attempts = draft.attempts.unwrap_or(3).max(tiers).clamp(1, 10);
+    put!(text, "timeouts = {{ connect = \"1s\", first_token = \"10s\", idle = \"30s\", total = {total} }}");
+    let attempts = attempts(draft);
     *text += "\n# Tries per request, the first included; extra ones stay below this share of all requests.\n";
     put!(text, "retry = {{ attempts = {attempts}, budget = \"20%\", floor = \"1/s\" }}");
 }
 
-fn route(route: &Laid, text: &mut String) {
+/// Tries per request that the draft wants, the first included.
+fn attempts(draft: &Draft) -> u64 {
+    draft.attempts.unwrap_or(USUAL_ATTEMPTS).clamp(1, MOST_ATTEMPTS)
+}
+
+/// A time as policies write it.
+fn time(time: Duration) -> String {
+    let millis = time.as_millis();
+    if millis.is_multiple_of(1_000) { format!("\"{}s\"", millis / 1_000) } else { format!("\"{millis}ms\"") }
+}
+
+fn route(route: &Laid, attempts: u64, text: &mut String) {
     put!(text, "\n[[routes]]\nname = {}\nmodels = {}", quoted(&route.name), list(&route.models));
     match route.tiers.as_slice() {
         [tier] => put!(text, "cluster = {}", list(tier)),
@@ -66,7 +82,11 @@ fn route(route: &Laid, text: &mut String) {
             *text += "]\n";
         }
     }
-    route.total.iter().for_each(|total| put!(text, "timeouts = {{ total = \"{total}s\" }}"));
+    let least = u64::try_from(route.least_attempts).unwrap_or(MOST_ATTEMPTS).min(MOST_ATTEMPTS);
+    if least > attempts {
+        put!(text, "retry = {{ attempts = {least} }}  # as many as come to the last tier");
+    }
+    route.total.iter().for_each(|total| put!(text, "timeouts = {{ total = {} }}", time(*total)));
     match route.refusals {
         Refusals::Final => {}
         Refusals::AskOthers => *text += "failover_on = [\"content_filter\"]\n",

@@ -2,35 +2,46 @@
 
 use std::path::Path;
 
+use crate::policy::Diagnostic;
+
 use super::draft::{Draft, Key, printable};
 use super::layout::Layout;
-use super::texts::Texts;
+use super::remarks::listed;
+use super::texts::{KEYS, POLICY, Proof, Serving, Texts};
 use super::toml_text::put;
 
 /// What was not taken over, one per line.
 pub(super) fn remarks(draft: &Draft) -> String {
-    if draft.remarks.is_empty() {
+    let lines = draft.remarks.lines();
+    if lines.is_empty() {
         return String::new();
     }
-    let lines = draft.remarks.iter().map(|remark| format!("  * {remark}\n"));
+    let lines = lines.iter().map(|remark| format!("  * {remark}\n"));
     format!("{}\n{}", draft.heading(), lines.collect::<String>())
 }
 
+/// What was made, and what loading it has shown.
+pub(super) struct Made<'a> {
+    pub(super) draft: &'a Draft,
+    pub(super) layout: &'a Layout,
+    pub(super) texts: &'a Texts,
+    pub(super) proof: &'a Proof,
+}
+
 /// The whole report, for standard error.
-pub(super) fn report(
-    draft: &Draft,
-    layout: &Layout,
-    texts: &Texts,
-    output: &Path,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> String {
+pub(super) fn report(made: &Made<'_>, output: &Path, env: &dyn Fn(&str) -> Option<String>) -> String {
+    let Made { draft, layout, texts, proof } = *made;
     let mut text = remarks(draft);
     if !text.is_empty() {
         text.push('\n');
     }
     text += &if output == Path::new("-") { printed(draft, texts) } else { written(layout, texts, output) };
     text += &missing(draft, layout, env);
-    text += &next(layout, output);
+    text += &warnings(&proof.warnings);
+    text += &match proof.serves {
+        Serving::Something => next(layout, output),
+        Serving::Nothing => nothing_yet(layout, output),
+    };
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
@@ -55,7 +66,7 @@ fn missing(draft: &Draft, layout: &Layout, env: &dyn Fn(&str) -> Option<String>)
     let unset = layout.variables.iter().filter(|name| env(name).is_none_or(|value| value.trim().is_empty()));
     let unset = unset.map(String::as_str).collect::<Vec<_>>();
     if !unset.is_empty() {
-        put!(text, "not set yet, and needed before it starts: {}", unset.join(", "));
+        put!(text, "not set yet, and needed before it starts: {}", listed(&unset));
     }
     text
 }
@@ -70,10 +81,10 @@ fn written(layout: &Layout, texts: &Texts, output: &Path) -> String {
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     put!(text, "wrote {} ({})", output.display(), count(layout.upstreams.len(), "upstream"));
     if texts.policy.is_some() {
-        put!(text, "wrote {} ({})", beside("policy.toml"), count(layout.routes.len(), "route"));
+        put!(text, "wrote {} ({})", beside(POLICY), count(layout.routes.len(), "route"));
     }
     if !layout.files.is_empty() {
-        let (keys, folder) = (count(layout.files.len(), "key"), beside("keys"));
+        let (keys, folder) = (count(layout.files.len(), "key"), beside(KEYS));
         put!(
             text,
             "wrote {folder}/ ({keys} that stood in the file; only you can read them, keep them out of version control)"
@@ -82,8 +93,46 @@ fn written(layout: &Layout, texts: &Texts, output: &Path) -> String {
     text
 }
 
+/// What `check` will say, the first few.
+fn warnings(all: &[Diagnostic]) -> String {
+    const SHOWN: usize = 10;
+    let mut text = String::new();
+    if !all.is_empty() {
+        text += "\n`faregate check` warns:\n";
+    }
+    for one in all.iter().take(SHOWN) {
+        let place = one.location.as_ref().map(|at| format!("{}:{}: ", at.file, at.line)).unwrap_or_default();
+        let hint = one.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        put!(text, "  * {place}{}{hint}", one.message);
+    }
+    if all.len() > SHOWN {
+        put!(text, "  and {} more", all.len() - SHOWN);
+    }
+    text
+}
+
+/// Instead of what comes next: nothing can be asked of it.
+fn nothing_yet(layout: &Layout, output: &Path) -> String {
+    let names = layout.upstreams.iter().map(|one| one.name.as_str()).collect::<Vec<_>>();
+    let example = names.first().copied().unwrap_or("NAME");
+    format!(
+        "\nit serves NOTHING yet: no model is known of {}, and every request would be refused\n\
+         write the models that you use into {}, as many as you like:\n  \
+         [upstreams.{example}.models.\"the name that is sent there\"]\n  \
+         price = {{ input = \"… USD\", output = \"… USD\" }}  # per million tokens\n\
+         then `faregate check {} --resolve` shows what it serves\n",
+        listed(&names),
+        file(output).display(),
+        file(output).display(),
+    )
+}
+
+fn file(output: &Path) -> &Path {
+    if output == Path::new("-") { Path::new("faregate.toml") } else { output }
+}
+
 fn next(layout: &Layout, output: &Path) -> String {
-    let file = if output == Path::new("-") { Path::new("faregate.toml") } else { output }.display();
+    let file = file(output).display();
     let key = layout
         .tenants
         .first()

@@ -25,13 +25,22 @@ impl<'v> Said<'v> {
     /// The field `name`, unless it is missing or null, or this is no table.
     pub(super) fn field(&self, name: &str) -> Option<Self> {
         let value = self.value.get(name).filter(|value| !value.is_null())?;
-        let place = if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) };
-        Some(Self { value, place })
+        Some(Self { value, place: self.at(name) })
+    }
+
+    /// Where the field `name` is, or should be.
+    pub(super) fn at(&self, name: &str) -> String {
+        if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) }
     }
 
     /// The field `name`, which must be there.
     pub(super) fn need(&self, name: &str) -> Result<Self, Fault> {
-        self.field(name).ok_or_else(|| Fault::Missing { place: format!("{}.{name}", self.place) })
+        self.field(name).ok_or_else(|| Fault::Missing { place: self.at(name) })
+    }
+
+    /// The value itself.
+    pub(super) fn value(&self) -> &'v Value {
+        self.value
     }
 
     /// Whether it is a text.

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use super::draft::Draft;
 use super::layout::{Keep, Layout, layout};
 use super::places::{Catalogue, nickname};
-use super::texts::Texts;
+use super::report::Made;
+use super::texts::{Proof, Texts};
 use super::{environment, litellm, one_api, report};
 
 fn now() -> SystemTime {
@@ -14,10 +15,23 @@ fn now() -> SystemTime {
 }
 
 fn laid(draft: &Draft, keep: Keep) -> (Layout, Texts) {
+    let (layout, texts, _) = proven(draft, keep);
+    (layout, texts)
+}
+
+fn proven(draft: &Draft, keep: Keep) -> (Layout, Texts, Proof) {
     let layout = layout(draft, keep, &Catalogue::new());
     let texts = Texts::new(draft, &layout, " from a test");
-    texts.prove(now()).unwrap_or_else(|error| panic!("{error}\n{}\n{:?}", texts.configuration, texts.policy));
-    (layout, texts)
+    let proof = texts.prove(Path::new("faregate.toml"), now());
+    let proof = proof.unwrap_or_else(|error| panic!("{error}\n{}\n{:?}", texts.configuration, texts.policy));
+    (layout, texts, proof)
+}
+
+/// What is said of it.
+fn said(draft: &Draft, keep: Keep) -> String {
+    let (layout, texts, proof) = proven(draft, keep);
+    let output = if keep == Keep::Files { "faregate.toml" } else { "-" };
+    report::report(&Made { draft, layout: &layout, texts: &texts, proof: &proof }, Path::new(output), &|_| None)
 }
 
 const LITELLM: &str = r"
@@ -57,8 +71,7 @@ fn no_key_is_in_a_text_or_in_what_is_said() {
     for keep in [Keep::Files, Keep::Variables] {
         let draft = of_litellm();
         let (layout, texts) = laid(&draft, keep);
-        let output = if keep == Keep::Files { "faregate.toml" } else { "-" };
-        let said = report::report(&draft, &layout, &texts, Path::new(output), &|_| None);
+        let said = said(&draft, keep);
         let all = format!("{}{:?}{said}{layout:?}{draft:?}", texts.configuration, texts.policy);
         assert!(!all.contains("secret"), "{all}");
         assert_eq!(layout.files.len(), if keep == Keep::Files { 3 } else { 0 });
@@ -89,12 +102,67 @@ fn every_provider_whose_key_is_set_is_an_upstream() {
 }
 
 #[test]
+fn what_check_would_warn_of_is_said_at_once_the_first_few_of_it() {
+    let entry =
+        |number: u32| format!("- {{model_name: g{number}, litellm_params: {{model: openai/unheard-{number}}}}}\n");
+    let text = format!("model_list:\n{}", (0..14).map(entry).collect::<String>());
+    let said = said(&litellm::draft(&text, &Catalogue::new(), &|_| None).unwrap(), Keep::Files);
+    assert!(said.contains("`faregate check` warns:\n  * faregate.toml:"), "{said}");
+    assert!(said.contains("`unheard-9`") && !said.contains("`unheard-10`") && said.contains("and 4 more"), "{said}");
+}
+
+#[test]
+fn what_serves_nothing_does_not_pretend_to() {
+    let of = |set: &'static [&str]| {
+        let env = move |name: &str| set.contains(&name).then(|| "k".to_owned());
+        said(&environment::draft(&Catalogue::new(), &env), Keep::Files)
+    };
+    let nothing = of(&["OPENROUTER_API_KEY"]);
+    assert!(nothing.contains("it serves NOTHING yet: no model is known of openrouter"), "{nothing}");
+    assert!(nothing.contains("[upstreams.openrouter.models.") && !nothing.contains("base_url ="), "{nothing}");
+    let something = of(&["OPENROUTER_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"]);
+    assert!(!something.contains("NOTHING") && something.contains("base_url = \"http://127"), "{something}");
+    assert!(
+        something.contains("OPENAI_BASE_URL is set, and what is called openai here is OpenAI itself"),
+        "{something}"
+    );
+}
+
+#[test]
+fn prices_of_long_prompts_bases_and_what_cannot_be_done_stand_in_the_file() {
+    let text = r"
+model_list:
+  - model_name: long
+    litellm_params: {model: openai/long, api_base: 'http://h:1/v1', api_key: k, input_cost_per_token: 1e-6, output_cost_per_token: 2e-6,
+      cache_read_input_token_cost: 1e-7, input_cost_per_token_above_200k_tokens: 2e-6}
+    model_info: {supports_vision: false, supports_reasoning: true}
+  - model_name: based
+    litellm_params: {model: openai/mine, api_base: 'http://h:1/v1', api_key: k}
+    model_info: {base_model: gpt-4o, supports_vision: true}
+litellm_settings: {num_retries: 0, fallbacks: [{long: [based]}], request_timeout: 0.5}
+";
+    let (_, texts) = laid(&litellm::draft(text, &Catalogue::new(), &|_| None).unwrap(), Keep::Files);
+    for part in [
+        "price = { input = \"1 USD\", output = \"2 USD\", cached_input = \"0.1 USD\" }",
+        "{ above_input = 200000, input = \"2 USD\", output = \"2 USD\", cached_input = \"0.1 USD\" },",
+        "capabilities = [\"reasoning\", \"tools\", \"json_schema\"]  # taken for granted",
+        "base = \"openai/gpt-4o\"",
+    ] {
+        assert!(texts.configuration.contains(part), "no {part} in\n{}", texts.configuration);
+    }
+    assert_eq!(texts.configuration.matches("capabilities").count(), 1, "{}", texts.configuration);
+    let policy = texts.policy.unwrap();
+    assert!(policy.contains("retry = { attempts = 1,") && policy.contains("total = \"500ms\""), "{policy}");
+    assert!(policy.contains("retry = { attempts = 2 }  # as many as come to the last tier"), "{policy}");
+}
+
+#[test]
 fn hostile_names_neither_end_a_comment_nor_move_the_cursor() {
     let export = r#"[{"id": 1, "type": 1, "name": "x\n[server]\nlisten = 5\u001b[2J", "models": "a\"b,c\\d,e]", "key": "k"},
         {"id": 2, "type": 14, "name": "\r\ny\u202e", "models": "m"}]"#;
     let draft = one_api::draft(export, &Catalogue::new()).unwrap();
-    let (layout, texts) = laid(&draft, Keep::Files);
-    let said = report::report(&draft, &layout, &texts, Path::new("faregate.toml"), &|_| None);
+    let (_, texts) = laid(&draft, Keep::Files);
+    let said = said(&draft, Keep::Files);
     assert!(!said.contains('\u{1b}') && !said.contains('\u{202e}') && !said.contains('\r'), "{said:?}");
     assert!(!texts.configuration.contains("\n[server]\nlisten = 5"), "{}", texts.configuration);
 }

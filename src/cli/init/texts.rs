@@ -4,14 +4,17 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::policy::{Severity, Sources, load, render};
+use crate::policy::{Diagnostic, Severity, Sources, load, render};
 
 use super::draft::Draft;
 use super::layout::Layout;
 use super::{policy_text, toml_text};
 
-/// The name that the configuration has while it is looked at.
-const CONFIGURATION: &str = "faregate.toml";
+/// What the policy is called.
+pub(super) const POLICY: &str = "policy.toml";
+
+/// The folder of the keys.
+pub(super) const KEYS: &str = "keys";
 
 /// What is to be written.
 #[derive(Debug)]
@@ -22,6 +25,21 @@ pub(super) struct Texts {
     pub(super) policy: Option<String>,
 }
 
+/// What loading them has shown.
+#[derive(Debug)]
+pub(super) struct Proof {
+    pub(super) warnings: Vec<Diagnostic>,
+    pub(super) serves: Serving,
+}
+
+/// Whether any model can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Serving {
+    Something,
+    /// It would start, and refuse whatever it is asked.
+    Nothing,
+}
+
 impl Texts {
     /// Writes both; `origin` says from what.
     pub(super) fn new(draft: &Draft, layout: &Layout, origin: &str) -> Self {
@@ -29,19 +47,24 @@ impl Texts {
         Self { configuration, policy: policy_text::policy(draft, layout, origin) }
     }
 
-    /// Whether they load, given their keys; else what is wrong with them.
-    pub(super) fn prove(&self, now: SystemTime) -> Result<(), String> {
+    /// Loads them, given their keys, as the file `name` and the policy beside it; else what is wrong with them.
+    pub(super) fn prove(&self, name: &Path, now: SystemTime) -> Result<Proof, String> {
         // Different ones: two tenants with one key would be refused.
         let env = |name: &str| Some(format!("not-a-key-{name}"));
-        let read = |path: &Path| match (path.to_str(), &self.policy) {
-            (Some(CONFIGURATION), _) => Ok(self.configuration.clone()),
-            (Some("policy.toml"), Some(policy)) => Ok(policy.clone()),
-            (Some(key), _) if key.starts_with("keys/") => Ok(format!("not-a-key-{}", key.replace('/', "-"))),
+        let read = |path: &Path| match &self.policy {
+            Some(policy) if path == Path::new(POLICY) => Ok(policy.clone()),
+            _ if path == name => Ok(self.configuration.clone()),
+            _ if path.starts_with(KEYS) => Ok(format!("not-a-key-{}", path.display().to_string().replace('/', "-"))),
             _ => Err("no such file".to_owned()),
         };
         let sources = Sources { env: &env, read: &read, now, book: None };
-        let mut loaded = load(Path::new(CONFIGURATION), &sources);
-        loaded.diagnostics.retain(|one| one.severity == Severity::Error);
-        if loaded.model.is_some() { Ok(()) } else { Err(render(&loaded.diagnostics)) }
+        let mut loaded = load(name, &sources);
+        let Some(model) = loaded.model else {
+            loaded.diagnostics.retain(|one| one.severity == Severity::Error);
+            return Err(render(&loaded.diagnostics));
+        };
+        loaded.diagnostics.retain(|one| one.severity == Severity::Warning);
+        let serves = model.routes.values().any(|route| !route.tiers.is_empty());
+        Ok(Proof { warnings: loaded.diagnostics, serves: if serves { Serving::Something } else { Serving::Nothing } })
     }
 }

@@ -1,6 +1,6 @@
 //! The configuration as text: TOML with the comments that a reader needs.
 
-use crate::engine::Limits;
+use crate::engine::{Limits, Price, Rates};
 use crate::units::PricePerMtok;
 
 use super::draft::{Draft, printable};
@@ -25,9 +25,12 @@ pub(super) fn configuration(draft: &Draft, layout: &Layout, origin: &str) -> Str
     text += &comment(&format!(
         "Written by `faregate init`{origin}. `faregate check FILE --resolve` shows what it comes to."
     ));
-    if !draft.remarks.is_empty() {
+    let remarks = draft.remarks.lines();
+    if !remarks.is_empty() {
         put!(text, "#\n# {}", draft.heading());
-        draft.remarks.iter().for_each(|remark| text += &item(remark));
+        for remark in &remarks {
+            text += &item(remark);
+        }
     }
     let policy = if draft.routes.is_empty() { "builtin:balanced" } else { "policy.toml" };
     put!(text, "\npolicy = {}", quoted(policy));
@@ -75,10 +78,9 @@ fn access(key: &Access) -> Option<(String, Option<&String>)> {
 
 fn model(upstream: &str, model: &Model, text: &mut String) {
     put!(text, "\n[upstreams.{upstream}.models.{}]", quoted(&model.name));
-    match model.facts.price {
-        Some((input, output)) => {
-            put!(text, "price = {{ input = {}, output = {} }}", dollars(input), dollars(output));
-        }
+    model.facts.base.iter().for_each(|base| put!(text, "base = {}", quoted(base)));
+    match &model.facts.price {
+        Some(price) => self::price(price, text),
         None if model.is_unpriced() => unpriced(model, text),
         None => {}
     }
@@ -94,6 +96,30 @@ fn model(upstream: &str, model: &Model, text: &mut String) {
     if model.facts.limits != Limits::default() {
         put!(text, "limits = {{ {} }}", limits(&model.facts.limits));
     }
+}
+
+fn price(price: &Price, text: &mut String) {
+    put!(text, "price = {{ {} }}", rates(&price.rates));
+    if !price.tiers.is_empty() {
+        *text += "tiers = [  # longer prompts have other prices\n";
+        for tier in &price.tiers {
+            let above = tier.above_input.unwrap_or_default().0;
+            put!(text, "  {{ above_input = {above}, {} }},", rates(&tier.rates));
+        }
+        *text += "]\n";
+    }
+}
+
+fn rates(rates: &Rates) -> String {
+    let all = [
+        ("input", Some(rates.input)),
+        ("output", Some(rates.output)),
+        ("cached_input", rates.cached_input),
+        ("cache_write", rates.cache_write),
+        ("reasoning", rates.reasoning),
+    ];
+    let set = all.iter().filter_map(|(name, price)| price.map(|price| format!("{name} = {}", dollars(price))));
+    set.collect::<Vec<_>>().join(", ")
 }
 
 /// What is to be filled in.

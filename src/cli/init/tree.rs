@@ -32,15 +32,28 @@ pub(super) fn yaml(text: &str) -> Result<Value, Fault> {
 
 /// Reads JSON.
 pub(super) fn json(text: &str) -> Result<Value, Fault> {
-    serde_json::from_str(text).map_err(|error| {
-        let place = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        let (line, column) = (place(error.line()), place(error.column()));
-        let why = match error.classify() {
-            serde_json::error::Category::Eof => "it ends too early",
-            serde_json::error::Category::Io
-            | serde_json::error::Category::Syntax
-            | serde_json::error::Category::Data => "it is malformed here, or nests too deeply",
-        };
-        Fault::Syntax { language: "JSON", line, column, why: why.to_owned() }
-    })
+    serde_json::from_str(text).map_err(|error| malformed(&error))
+}
+
+/// Reads JSON, of which several may follow each other, as files do that were written into one: then it is their list.
+pub(super) fn several_json(text: &str) -> Result<Value, Fault> {
+    let all = serde_json::Deserializer::from_str(text).into_iter().collect::<Result<Vec<Value>, _>>();
+    let mut all = all.map_err(|error| malformed(&error))?;
+    match all.len() {
+        0 => json(text),
+        1 => Ok(all.pop().unwrap_or_default()),
+        _ => Ok(Value::Array(all)),
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> Fault {
+    let place = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let (line, column) = (place(error.line()), place(error.column()));
+    let why = match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Io | serde_json::error::Category::Syntax | serde_json::error::Category::Data => {
+            "it is malformed here, or nests too deeply"
+        }
+    };
+    Fault::Syntax { language: "JSON", line, column, why: why.to_owned() }
 }

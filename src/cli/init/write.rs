@@ -5,6 +5,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::remarks::listed;
+
 /// Whether files that exist are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Existing {
@@ -43,7 +45,7 @@ pub(super) enum WriteError {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    listed(&paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>())
 }
 
 /// Writes all `files`, or none.
@@ -115,6 +117,19 @@ fn create_private(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn create_private(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)
+}
+
+/// Who else can see what is in `folder`, which may have been there before.
+#[cfg(unix)]
+pub(super) fn readers(folder: &Path) -> Reader {
+    use std::os::unix::fs::PermissionsExt;
+    let is_open = fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & 0o077 != 0);
+    if is_open { Reader::Anybody } else { Reader::Owner }
+}
+
+#[cfg(not(unix))]
+pub(super) fn readers(_folder: &Path) -> Reader {
+    Reader::Owner
 }
 
 #[cfg(unix)]

@@ -5,10 +5,10 @@
 pub(super) enum Known {
     /// A provider of the catalogue, at one of its hosts, with the variables that LiteLLM takes its key from.
     Listed(&'static str, &'static str, &'static [&'static str]),
-    /// A server of one's own, which needs no key.
-    SelfHosted(&'static str),
-    /// Somebody else who speaks the OpenAI API: address (`""`: only the configuration knows it) and variable.
-    Compatible(&'static str, &'static str),
+    /// A server of one's own, which needs no key, with the variables that LiteLLM takes one from if it is set.
+    SelfHosted(&'static str, &'static [&'static str]),
+    /// Somebody else who speaks the OpenAI API: address (`""`: only the configuration knows it) and variables.
+    Compatible(&'static str, &'static [&'static str]),
     /// Not called by this version: why, and what to do.
     Foreign(&'static str),
 }
@@ -46,22 +46,22 @@ const TABLE: &[(&str, Known)] = &[
     ("gemini", Known::Listed("gemini", "", &["GEMINI_API_KEY", "GOOGLE_API_KEY"])),
     ("openrouter", Known::Listed("openrouter", "", &["OPENROUTER_API_KEY", "OR_API_KEY"])),
     ("siliconflow", Known::Listed("siliconflow", "", &["SILICONFLOW_API_KEY"])),
-    ("ollama", Known::SelfHosted("ollama")),
-    ("ollama_chat", Known::SelfHosted("ollama")),
-    ("hosted_vllm", Known::SelfHosted("vllm")),
-    ("vllm", Known::SelfHosted("vllm")),
-    ("llamafile", Known::SelfHosted("llamacpp")),
-    ("perplexity", Known::Compatible("https://api.perplexity.ai", "PERPLEXITYAI_API_KEY")),
-    ("deepinfra", Known::Compatible("https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY")),
-    ("nvidia_nim", Known::Compatible("https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY")),
-    ("sambanova", Known::Compatible("https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY")),
-    ("novita", Known::Compatible("https://api.novita.ai/v3/openai", "NOVITA_API_KEY")),
-    ("hyperbolic", Known::Compatible("https://api.hyperbolic.xyz/v1", "HYPERBOLIC_API_KEY")),
-    ("custom_openai", Known::Compatible("", "OPENAI_API_KEY")),
-    ("openai_like", Known::Compatible("", "OPENAI_LIKE_API_KEY")),
-    ("litellm_proxy", Known::Compatible("", "LITELLM_PROXY_API_KEY")),
-    ("lm_studio", Known::Compatible("", "LM_STUDIO_API_KEY")),
-    ("xinference", Known::Compatible("", "XINFERENCE_API_KEY")),
+    ("ollama", Known::SelfHosted("ollama", &["OLLAMA_API_KEY"])),
+    ("ollama_chat", Known::SelfHosted("ollama", &["OLLAMA_API_KEY"])),
+    ("hosted_vllm", Known::SelfHosted("vllm", &["HOSTED_VLLM_API_KEY"])),
+    ("vllm", Known::SelfHosted("vllm", &["HOSTED_VLLM_API_KEY"])),
+    ("llamafile", Known::SelfHosted("llamacpp", &["LLAMAFILE_API_KEY"])),
+    ("perplexity", Known::Compatible("https://api.perplexity.ai", &["PERPLEXITYAI_API_KEY"])),
+    ("deepinfra", Known::Compatible("https://api.deepinfra.com/v1/openai", &["DEEPINFRA_API_KEY"])),
+    ("nvidia_nim", Known::Compatible("https://integrate.api.nvidia.com/v1", &["NVIDIA_NIM_API_KEY"])),
+    ("sambanova", Known::Compatible("https://api.sambanova.ai/v1", &["SAMBANOVA_API_KEY"])),
+    ("novita", Known::Compatible("https://api.novita.ai/v3/openai", &["NOVITA_API_KEY"])),
+    ("hyperbolic", Known::Compatible("https://api.hyperbolic.xyz/v1", &["HYPERBOLIC_API_KEY"])),
+    ("custom_openai", Known::Compatible("", &["OPENAI_API_KEY"])),
+    ("openai_like", Known::Compatible("", &["OPENAI_LIKE_API_KEY"])),
+    ("litellm_proxy", Known::Compatible("", &["LITELLM_PROXY_API_KEY"])),
+    ("lm_studio", Known::Compatible("", &["LM_STUDIO_API_KEY"])),
+    ("xinference", Known::Compatible("", &["XINFERENCE_API_KEY"])),
     ("azure", Known::Foreign(AZURE)),
     ("azure_ai", Known::Foreign(AZURE)),
     ("azure_text", Known::Foreign(AZURE)),
@@ -84,6 +84,18 @@ const TABLE: &[(&str, Known)] = &[
     ("voyage", Known::Foreign(OTHER)),
 ];
 
+impl Known {
+    /// Where its key is looked for if none is written.
+    pub(super) const fn variables(self) -> &'static [&'static str] {
+        match self {
+            Self::Listed(_, _, variables) | Self::SelfHosted(_, variables) | Self::Compatible(_, variables) => {
+                variables
+            }
+            Self::Foreign(_) => &[],
+        }
+    }
+}
+
 /// What LiteLLM's provider `name` is here.
 pub(super) fn find(name: &str) -> Option<Known> {
     TABLE.iter().find(|(known, _)| *known == name).map(|(_, known)| *known)
@@ -105,7 +117,7 @@ mod tests {
                     assert!(region.is_empty() || offer.host(Some(region)).is_some(), "{name}: {region}");
                     assert!(!variables.is_empty(), "{name}");
                 }
-                Known::SelfHosted(provider) => {
+                Known::SelfHosted(provider, _) => {
                     assert!(catalogue.offer(provider).unwrap().key_variables.is_empty(), "{name}");
                 }
                 Known::Compatible(url, _) => assert!(url.is_empty() || base_url(url).is_ok(), "{name}: {url}"),

@@ -11,7 +11,7 @@ use crate::cli::init::said::Said;
 
 use super::deployments::Declared;
 
-/// Sections in which a setting may stand, the first one that has it counts.
+/// Sections in which a setting may stand. The first one in which it says something counts.
 pub(super) type Sections<'a> = [Said<'a>];
 
 /// Adds the routes of `declared` to `draft`.
@@ -19,41 +19,45 @@ pub(super) fn routes(declared: &[Declared], sections: &Sections<'_>, draft: &mut
     let groups = grouped(declared, |one| one.group.clone());
     let own = groups.iter().filter_map(|(name, members)| own(name, members, draft)).collect::<Vec<_>>();
     let aliases = aliases(sections, draft)?;
-    let chains = Chains::read(sections)?;
+    let chains = Chains::read(sections, draft)?;
+    remark_passed_on(declared, draft);
+    let is_group = |name: &String| groups.iter().any(|(group, _)| group == name);
     for route in &own {
         let mut route = route.clone();
-        route.aliases =
-            aliases.iter().filter(|(_, target)| **target == route.name).map(|(alias, _)| alias.clone()).collect();
+        route.aliases = aliases
+            .iter()
+            .filter(|(alias, target)| **target == route.name && !is_group(alias))
+            .map(|(alias, _)| alias.clone())
+            .collect();
         chains.extend(&mut route, &own, &aliases, draft);
         draft.routes.push(route);
     }
     let is_known = |target: &String| own.iter().any(|route| route.name == *target);
+    for alias in aliases.keys().filter(|alias| is_group(alias)) {
+        let what =
+            "there is a group of this name too, and it counts here; in LiteLLM the alias does: rename one of them";
+        draft.remark_on(format!("model_group_alias `{alias}`"), what);
+    }
     for (alias, target) in aliases.iter().filter(|(_, target)| !is_known(target)) {
-        draft.remark(format!("model_group_alias `{alias}`: there is no `{target}` that can be called"));
+        draft.remark_on(
+            format!("model_group_alias `{alias}` (`{target}`)"),
+            "there is no such group that can be called",
+        );
     }
     for name in chains.heads().filter(|name| *name != "*" && !is_known(name)) {
-        draft.remark(format!("fallbacks of `{name}`: there is no such group that can be called"));
+        draft.remark_on(format!("fallbacks of `{name}`"), "there is no such group that can be called");
     }
     Ok(())
 }
 
 /// A group without its fallbacks; `None` for one that passes names on.
 fn own(name: &str, members: &[&Declared], draft: &mut Draft) -> Option<Route> {
-    let (all, named): (Vec<&Declared>, Vec<&Declared>) =
-        members.iter().copied().partition(|one| one.deployment.serves == Serves::All);
-    if let Some(one) = all.first() {
-        draft.unlisted = Unlisted::Allow;
-        let wish = &one.deployment.wish;
-        draft.remark(format!(
-            "`{name}`: models are called by their own names, or as `{wish}/…`, if the catalogue or \
-             [upstreams.{wish}.models.\"…\"] has them; names that neither has are not passed on"
-        ));
-    }
+    let named = members.iter().filter(|one| one.deployment.serves != Serves::All).collect::<Vec<_>>();
     if named.is_empty() {
         return None;
     }
     if name.is_empty() || name.find('*').is_some_and(|at| at + 1 != name.len()) {
-        draft.remark(format!("`{name}`: a name may have one `*`, at its end; list the names in policy.toml"));
+        draft.remark_on(format!("`{name}`"), "a name may have one `*`, at its end; list the names in policy.toml");
         return None;
     }
     let mut tiers: BTreeMap<i64, Vec<_>> = BTreeMap::new();
@@ -61,7 +65,26 @@ fn own(name: &str, members: &[&Declared], draft: &mut Draft) -> Option<Route> {
         tiers.entry(one.order).or_default().push(Rc::clone(&one.deployment));
     }
     let total = named.iter().filter_map(|one| one.timeout).max();
+    if named.iter().any(|one| one.timeout != total) {
+        draft.remark_on(
+            format!("`{name}`"),
+            "the `timeout`s of its entries differ: the longest holds for the whole route",
+        );
+    }
     Some(Route { name: name.to_owned(), tiers: tiers.into_values().collect(), total, ..Route::default() })
+}
+
+/// Groups that pass names on let models be called by their own.
+fn remark_passed_on(declared: &[Declared], draft: &mut Draft) {
+    for one in declared.iter().filter(|one| one.deployment.serves == Serves::All) {
+        draft.unlisted = Unlisted::Allow;
+        let wish = &one.deployment.wish;
+        let what = format!(
+            "models are called by their own names, or as `{wish}/…`, if the catalogue or [upstreams.{wish}.models.\"…\"] \
+             has them; names that neither has are not passed on"
+        );
+        draft.remark_on(format!("`{}`", one.group), what);
+    }
 }
 
 /// `model_group_alias`: a name, or a table with one.
@@ -69,6 +92,9 @@ fn aliases(sections: &Sections<'_>, draft: &mut Draft) -> Result<BTreeMap<String
     let mut aliases = BTreeMap::new();
     let Some(table) = setting(sections, "model_group_alias") else { return Ok(aliases) };
     for (alias, said) in table.table()? {
+        if said.field("hidden").is_some_and(|hidden| !hidden.is_idle()) {
+            draft.remark_on(format!("model_group_alias `{alias}`"), "no name is hidden: /v1/models shows it");
+        }
         let target = if said.is_text() { said } else { said.need("model")? };
         aliases.insert(alias.to_owned(), target.text()?.to_owned());
     }
@@ -81,7 +107,7 @@ fn aliases(sections: &Sections<'_>, draft: &mut Draft) -> Result<BTreeMap<String
 
 /// The setting called `name`.
 pub(super) fn setting<'v>(sections: &[Said<'v>], name: &str) -> Option<Said<'v>> {
-    sections.iter().find_map(|section| section.field(name)).filter(|said| !said.is_idle())
+    sections.iter().filter_map(|section| section.field(name)).find(|said| !said.is_idle())
 }
 
 /// Who is asked after whom, by group.
@@ -94,9 +120,10 @@ struct Chains {
 }
 
 impl Chains {
-    fn read(sections: &Sections<'_>) -> Result<Self, Fault> {
-        let chain = |name| setting(sections, name).map_or_else(|| Ok(BTreeMap::new()), |said| chain(&said));
-        let usual = setting(sections, "default_fallbacks").map_or_else(|| Ok(Vec::new()), |said| names(&said))?;
+    fn read(sections: &Sections<'_>, draft: &mut Draft) -> Result<Self, Fault> {
+        let usual =
+            setting(sections, "default_fallbacks").map_or_else(|| Ok(Vec::new()), |said| names(&said, draft))?;
+        let mut chain = |name| setting(sections, name).map_or_else(|| Ok(BTreeMap::new()), |said| chain(&said, draft));
         let (too_long, refused) = (chain("context_window_fallbacks")?, chain("content_policy_fallbacks")?);
         Ok(Self { general: chain("fallbacks")?, too_long, refused, usual })
     }
@@ -114,11 +141,10 @@ impl Chains {
             route.refusals = Refusals::AskOthers;
         }
         if !too_long.is_empty() {
-            draft.remark(format!(
-                "context_window_fallbacks of `{}`: they are its last tier, also after other failures; prompts go only to \
-                 models whose `context` they fit",
-                route.name
-            ));
+            draft.remark_on(
+                format!("context_window_fallbacks of `{}`", route.name),
+                "they are its last tier, also after other failures; prompts go only to models whose `context` they fit",
+            );
         }
         if has_vectors(route) {
             if !general.is_empty() {
@@ -129,14 +155,13 @@ impl Chains {
         for name in general.iter().chain(&too_long).chain(&refused) {
             let name = aliases.get(name).unwrap_or(name);
             let Some(group) = groups.iter().find(|group| group.name == *name) else {
-                draft.remark(format!(
-                    "fallback of `{}` to `{name}`: there is no such group that can be called",
-                    route.name
-                ));
+                let fallback = format!("fallback of `{}` to `{name}`", route.name);
+                draft.remark_on(fallback, "there is no such group that can be called");
                 continue;
             };
             let further = group.tiers.iter().filter(|tier| !route.tiers.contains(tier)).cloned().collect::<Vec<_>>();
             route.tiers.extend(further);
+            route.least_attempts = route.tiers.len();
         }
     }
 }
@@ -150,36 +175,45 @@ fn has_vectors(route: &Route) -> bool {
 /// Remarks where deployments of one model are bounded or priced differently: here a model has one price at an upstream.
 pub(super) fn remark_differences(draft: &mut Draft) {
     for ((_, serves), members) in grouped(draft.deployments.clone(), |one| (one.address.clone(), one.serves.clone())) {
-        let first = members.first().map(|one| (one.facts.limits, one.facts.price));
+        let said = |one: &Rc<Deployment>| (one.facts.limits, one.facts.price.clone(), one.facts.base.clone());
+        let first = members.first().map(said);
         if let Serves::Model(model) = serves
-            && members.iter().any(|one| Some((one.facts.limits, one.facts.price)) != first)
+            && members.iter().any(|one| Some(said(one)) != first)
         {
-            draft.remark(format!("`{model}`: its deployments differ in limits or prices; the smallest limit holds for each key, and the first price"));
+            let what = "its deployments differ in limits or prices; the smallest limit holds for each key, and the first price";
+            draft.remark_on(format!("`{model}`"), what);
         }
     }
 }
 
 /// `[{"a": ["b", "c"]}, …]`, or one table.
-fn chain(said: &Said<'_>) -> Result<BTreeMap<String, Vec<String>>, Fault> {
+fn chain(said: &Said<'_>, draft: &mut Draft) -> Result<BTreeMap<String, Vec<String>>, Fault> {
     let tables = if said.is_list() { said.list()? } else { vec![said.clone()] };
     let mut chain: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for table in tables {
         for (name, targets) in table.table()? {
-            chain.entry(name.to_owned()).or_default().extend(names(&targets)?);
+            chain.entry(name.to_owned()).or_default().extend(names(&targets, draft)?);
         }
     }
     Ok(chain)
 }
 
 /// A list of names; some are tables with the name and parameters.
-fn names(said: &Said<'_>) -> Result<Vec<String>, Fault> {
+fn names(said: &Said<'_>, draft: &mut Draft) -> Result<Vec<String>, Fault> {
     if said.is_text() {
         return Ok(vec![said.text()?.to_owned()]);
     }
-    said.list()?.iter().map(name).collect()
+    said.list()?.iter().map(|one| name(one, draft)).collect()
 }
 
-fn name(said: &Said<'_>) -> Result<String, Fault> {
-    let text = if said.is_text() { said.text()? } else { said.need("model")?.text()? };
-    Ok(text.to_owned())
+fn name(said: &Said<'_>, draft: &mut Draft) -> Result<String, Fault> {
+    if said.is_text() {
+        return Ok(said.text()?.to_owned());
+    }
+    for (parameter, said) in said.table()? {
+        if parameter != "model" {
+            draft.remark_on(said.place, "a fallback is asked what was asked before: own parameters are not taken over");
+        }
+    }
+    Ok(said.need("model")?.text()?.to_owned())
 }

@@ -1,7 +1,16 @@
 //! The other settings: what they are here, or what to do instead. None is passed over in silence.
 
-use crate::cli::init::draft::{Draft, grouped};
+use std::time::Duration;
+
+use crate::cli::init::draft::Draft;
+use crate::cli::init::fault::Fault;
+use crate::cli::init::policy_text::MOST_ATTEMPTS;
 use crate::cli::init::said::Said;
+
+use super::routes::setting;
+
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_hours(24);
 
 const CACHE: &str = "answers are not cached; providers' prompt caches are used (`affinity` in policy.toml)";
 const REDIS: &str = "state is not shared yet: each faregate counts for itself, so divide limits by their number";
@@ -16,9 +25,12 @@ const SCORE: &str =
 const ALWAYS: &str = "done anyway; `x-faregate-adjusted` tells what was changed";
 const GUARDRAILS: &str = "there are no guardrails";
 const LOGGING: &str = "set RUST_LOG instead";
+const CERTIFICATES: &str = "certificates of upstreams are always checked, against the usual authorities";
 
 /// Settings, with or without the end of their names, and what to do instead.
-const INSTEAD: [(&str, &str); 41] = [
+const INSTEAD: [(&str, &str); 43] = [
+    ("ssl_*", CERTIFICATES),
+    ("*health_check*", "nothing is asked for a test: what requests meet tells, and a probe after a failure"),
     ("drop_params", ALWAYS),
     ("modify_params", ALWAYS),
     ("cache", CACHE),
@@ -66,7 +78,7 @@ const INSTEAD: [(&str, &str); 41] = [
 ];
 
 /// What has been taken over.
-const TAKEN: [&str; 12] = [
+const TAKEN: [&str; 9] = [
     "fallbacks",
     "default_fallbacks",
     "context_window_fallbacks",
@@ -76,13 +88,15 @@ const TAKEN: [&str; 12] = [
     "timeout",
     "request_timeout",
     "master_key",
-    "set_verbose",
-    "ssl_verify",
-    "background_health_checks",
 ];
 
+/// Settings that say something by being off.
+const ON_BY_ITSELF: [(&str, &str); 3] =
+    [("ssl_verify", CERTIFICATES), ("allowed_fails", COOLDOWN), ("cooldown_time", COOLDOWN)];
+
 /// Whole sections that have no place here.
-const SECTIONS: [(&str, &str); 8] = [
+const SECTIONS: [(&str, &str); 9] = [
+    ("include", "other files are not read: put what they hold into this one, and take it over again"),
     ("guardrails", GUARDRAILS),
     ("callback_settings", LOGS),
     ("prompts", "there are no prompt templates"),
@@ -100,17 +114,84 @@ const READ: [&str; 5] =
 /// Remarks on everything in `sections` and `whole` that has not been taken over.
 pub(super) fn remarks(whole: &Said<'_>, sections: &[Said<'_>], draft: &mut Draft) {
     let settings = sections.iter().filter_map(|section| section.table().ok()).flatten();
-    let others = settings.filter(|(name, said)| !TAKEN.contains(name) && !said.is_idle());
-    for (what, settings) in grouped(others, |(name, _)| instead(name)) {
-        let places = settings.into_iter().map(|(_, said)| said.place).collect::<Vec<_>>();
-        draft.remark(format!("{}: {what}", places.join(", ")));
+    for (name, said) in settings {
+        if said.is_idle() {
+            let off = ON_BY_ITSELF.iter().find(|(known, _)| *known == name);
+            if let Some((_, what)) = off {
+                draft.remark_on(said.place, *what);
+            }
+        } else if !TAKEN.contains(&name) && !is_usual(name, &said) {
+            draft.remark_on(said.place, instead(name));
+        }
+    }
+    for name in TAKEN {
+        remark_hidden(name, sections, draft);
     }
     for (name, said) in whole.table().unwrap_or_default() {
         if !READ.contains(&name) && !said.is_idle() {
             let what = SECTIONS.iter().find(|(known, _)| *known == name).map_or("not taken over", |(_, what)| *what);
-            draft.remark(format!("{name}: {what}"));
+            draft.remark_on(name, what);
         }
     }
+}
+
+/// What says what is done anyway.
+fn is_usual(name: &str, said: &Said<'_>) -> bool {
+    name == "ssl_verify" && said.value() == &serde_json::Value::Bool(true)
+}
+
+/// Where two sections say different things, one of them says it in vain.
+fn remark_hidden(name: &str, sections: &[Said<'_>], draft: &mut Draft) {
+    let mut said = sections.iter().filter_map(|section| section.field(name)).filter(|said| counts(name, said));
+    let Some(first) = said.next() else { return };
+    for other in said.filter(|other| other.value() != first.value()) {
+        draft.remark_on(other.place, format!("{} counts, as it does in LiteLLM", first.place));
+    }
+}
+
+/// No tries again is something said, nothing else that is nought is.
+fn counts(name: &str, said: &Said<'_>) -> bool {
+    name == "num_retries" || !said.is_idle()
+}
+
+/// Tries per request, the first included.
+pub(super) fn attempts(sections: &[Said<'_>], draft: &mut Draft) -> Result<Option<u64>, Fault> {
+    let Some(said) = sections.iter().find_map(|section| section.field("num_retries")) else { return Ok(None) };
+    let retries = u64::try_from(said.whole_number()?).map_err(|_| said.not("a number of tries, 0 or more"))?;
+    let attempts = retries.saturating_add(1);
+    if attempts > MOST_ATTEMPTS {
+        draft.remark_on(said.place, format!("{MOST_ATTEMPTS} tries are the most here, the first one included"));
+    }
+    Ok(Some(attempts.min(MOST_ATTEMPTS)))
+}
+
+/// How long a request may take.
+pub(super) fn total(sections: &[Said<'_>], draft: &mut Draft) -> Result<Option<Duration>, Fault> {
+    let (own, general) = (setting(sections, "timeout"), setting(sections, "request_timeout"));
+    if let (Some(own), Some(general)) = (&own, &general)
+        && own.value() != general.value()
+    {
+        draft.remark_on(general.place.clone(), format!("{} counts, as it does in LiteLLM", own.place));
+    }
+    own.or(general).map(|said| time(&said, draft)).transpose()
+}
+
+/// A time in seconds, to the millisecond.
+pub(super) fn time(said: &Said<'_>, draft: &mut Draft) -> Result<Duration, Fault> {
+    let not = || said.not("a number of seconds");
+    let digits = said.digits("a number of seconds")?;
+    let (whole, part) = digits.split_once('.').unwrap_or((&digits, ""));
+    let seconds: u64 = whole.parse().map_err(|_| not())?;
+    let millis = format!("{part:0<3}").chars().take(3).collect::<String>().parse().map_err(|_| not())?;
+    let exact = Duration::from_secs(seconds).saturating_add(Duration::from_millis(millis));
+    let possible = exact.clamp(SHORTEST, LONGEST);
+    if possible != exact {
+        draft.remark_on(
+            said.place.clone(),
+            "a time is between a millisecond and a day here: the nearer of the two is taken",
+        );
+    }
+    Ok(possible)
 }
 
 fn instead(name: &str) -> &'static str {

@@ -65,7 +65,7 @@ fn priorities_are_tiers_and_mappings_lead_from_names_to_models() {
     assert_eq!(draft.routes.iter().map(|route| route.name.as_str()).collect::<Vec<_>>(), ["gpt-4o", "glm-5.3"]);
     assert_eq!(models(0), [[model("gpt-4o")], [model("glm-5.3")]]);
     assert_eq!(models(1), [[model("glm-5.3")]]);
-    assert!(draft.remarks.iter().any(|remark| remark.contains("channel 3 (off): it is switched off")));
+    assert!(draft.remarks.lines().iter().any(|remark| remark.contains("channel 3 (off): it is switched off")));
 }
 
 #[test]
@@ -97,23 +97,130 @@ fn pages_answers_and_bare_lists_are_all_exports() {
     assert_eq!(provider(&pages), Some("zhipu"), "pages are new-api's, where 26 is another provider");
 }
 
+/// `count` channels with ids from `from` on.
+fn some(from: u32, count: u32) -> String {
+    let one = |id: u32| format!(r#"{{"id": {id}, "type": 1, "name": "n", "models": "m{id}", "key": "k{id}"}}"#);
+    (from..from + count).map(one).collect::<Vec<_>>().join(",")
+}
+
+fn said(text: &str) -> String {
+    draft(text).unwrap().remarks.lines().join("\n")
+}
+
+#[test]
+fn an_export_that_is_not_whole_says_so() {
+    let of = |channels: &str, total: &str| {
+        said(&format!(r#"{{"success": true, "data": {{"items": [{channels}], "page": 1{total}}}}}"#))
+    };
+    let cut = of(&some(1, 10), r#", "total": 25"#);
+    assert!(cut.contains("has 10 of 25 channels") && cut.contains("?p=1&page_size=100"), "{cut}");
+    assert!(!of(&some(1, 10), r#", "total": 10"#).contains("page_size"));
+    let full = said(&format!("[{}]", some(1, 10)));
+    assert!(full.contains("exactly 10 channels") && full.contains("?p=1&page_size=100"), "{full}");
+    assert!(!said(&format!("[{}]", some(1, 9))).contains("page_size"));
+    assert!(!said(&format!("[{}]", some(1, 11))).contains("page_size"));
+}
+
+#[test]
+fn pages_come_as_a_list_or_one_after_another_and_overlap() {
+    let page = |channels: &str| format!(r#"{{"success": true, "data": {{"items": [{channels}], "total": 12}}}}"#);
+    let (one, two) = (page(&some(1, 10)), page(&some(10, 3)));
+    let plain = format!("[[{}],[{}]]", some(1, 10), some(11, 2));
+    for text in [format!("[{one},{two}]"), format!("{one}\n{two}\n"), plain] {
+        let draft = draft(&text).unwrap();
+        assert_eq!(draft.deployments.len(), 12, "{text}");
+        assert!(!draft.remarks.lines().join("\n").contains("page_size"), "{text}");
+    }
+    assert!(said(&format!("{one}{two}")).contains("channel 10: it is in the export more than once"));
+    let two_servers = format!("[[{}],[{}]]", some(1, 1), some(1, 1).replace("k1", "k2"));
+    assert_eq!(draft(&two_servers).unwrap().deployments.len(), 2, "the same id elsewhere is another channel");
+    let missing = draft(&format!("[{one},{{\"success\": false, \"message\": \"no rights\"}}]")).unwrap_err();
+    assert!(missing.to_string().contains("no rights"), "{missing}");
+    let broken = draft(&format!("[{one},{{\"success\": true}}]")).unwrap_err();
+    assert_eq!(broken.to_string(), "channels[1].data: it is missing");
+}
+
+#[test]
+fn mappings_are_followed_as_far_as_the_old_proxy_did() {
+    let mapping = r#""type": 1, "key": "k", "models": "a,s,x,y", "model_mapping": "{\"a\": \"b\", \"b\": \"c\", \"c\": \"c\", \"s\": \"s\", \"x\": \"y\", \"y\": \"x\"}""#;
+    let models = |draft: &Draft| {
+        let model = |serves: &Serves| match serves {
+            Serves::Model(name) => name.clone(),
+            Serves::All => "*".to_owned(),
+        };
+        draft.deployments.iter().map(|one| model(&one.serves)).collect::<Vec<_>>()
+    };
+    let new = with(&format!(r#"{mapping}, "auto_ban": 1"#)).unwrap();
+    assert_eq!(models(&new), ["c", "s"]);
+    assert!(
+        new.remarks.lines()[0]
+            .contains("`x` of channel 1 (one), `y` of channel 1 (one): its mapping leads in a circle")
+    );
+    assert_eq!(models(&with(mapping).unwrap()), ["b", "s", "y", "x"], "one-api looks once");
+}
+
+#[test]
+fn keys_may_be_a_list_and_a_channel_may_list_no_models() {
+    for key in [r#""[\"a\", \"b\", \"c\"]""#, r#"["a", "b", "c"]"#, r#""a\nb\nc\n""#] {
+        let off = r#""channel_info": {"multi_key_status_list": {"1": 3}}"#;
+        let draft = with(&format!(r#""type": 1, "models": "m", "key": {key}, {off}"#)).unwrap();
+        assert_eq!(draft.deployments.len(), 2, "{key}");
+        assert!(draft.remarks.lines()[0].contains("this key is switched off"), "{key}");
+    }
+    let vertex = with(r#""type": 1, "models": "m", "key": "[{\"secret\": 1}]""#).unwrap_err().to_string();
+    assert!(vertex.contains("keys, one per line or as a list") && !vertex.contains("secret"), "{vertex}");
+    let empty = with(r#""type": 1, "models": "", "key": "k""#).unwrap();
+    assert!(empty.deployments.is_empty() && empty.remarks.lines()[0].contains("channel 1 (one): it lists no models"));
+}
+
+#[test]
+fn what_cannot_be_called_is_left_out_and_the_rest_comes_along() {
+    let draft = draft(
+        r#"[{"id": 1, "type": 9999, "name": "odd", "models": "m", "key": "k"},
+            {"id": 2, "type": 1, "name": "ill", "status": 3, "models": "m", "key": "k"},
+            {"id": 3, "type": 1, "name": "good", "models": "unlisted,unlisted-2", "key": "k"}]"#,
+    )
+    .unwrap();
+    let said = draft.remarks.lines().join("\n");
+    assert_eq!(draft.deployments.len(), 2);
+    assert!(said.contains("channel 1 (odd): what channel type 9999 is, is not known"), "{said}");
+    assert!(said.contains("channel 2 (ill): it was switched off by the old proxy"), "{said}");
+    let route = &draft.routes[0];
+    assert_eq!((route.name.as_str(), route.aliases.as_slice()), ("unlisted-3", &["unlisted".to_owned()][..]));
+    assert!(said.contains("`unlisted`: its route is called `unlisted-3`"), "{said}");
+}
+
+#[test]
+fn settings_of_settings_are_said_by_name_and_never_by_value() {
+    let draft = with(
+        r#""type": 1, "models": "m", "key": "k", "auto_ban": 0, "config": "{\"region\": \"\"}",
+           "setting": "{\"proxy\": \"socks5://u:secret@h\", \"force_format\": true, \"thinking_to_content\": false}""#,
+    );
+    let said = draft.unwrap().remarks.lines().join("\n");
+    for word in
+        ["`setting.proxy`: upstreams are called directly", "`setting.force_format`: not taken over", "`auto_ban`"]
+    {
+        assert!(said.contains(word), "no {word} in\n{said}");
+    }
+    assert!(!said.contains("secret") && !said.contains("config") && !said.contains("thinking"), "{said}");
+}
+
 #[test]
 fn what_is_not_called_by_this_version_is_said() {
     let said = with(r#""type": 14, "models": "claude-3", "key": "k""#).unwrap();
     assert!(
-        said.deployments.is_empty() && said.remarks[0].contains("channel 1 (one): Anthropic"),
+        said.deployments.is_empty() && said.remarks.lines()[0].contains("channel 1 (one): Anthropic"),
         "{:?}",
-        said.remarks
+        said.remarks.lines()
     );
     let said = with(r#""type": 1, "models": "gpt-4o,dall-e-3", "key": "k", "group": "vip", "weight": 5"#).unwrap();
-    let remarks = said.remarks.join("\n");
+    let remarks = said.remarks.lines().join("\n");
     assert!(remarks.contains("dall-e-3") && remarks.contains("`group`") && remarks.contains("handicap"), "{remarks}");
 }
 
 #[test]
 fn a_mistake_is_named_with_its_place_and_never_with_its_value() {
     let cases = [
-        (r#"[{"type": 9999, "models": "m"}]"#, "channels[0].type: there is no channel type 9999"),
         (r#"[{"models": "m"}]"#, "channels[0].type: it is missing"),
         (r#"[{"type": 1}]"#, "channels[0].models: it is missing"),
         (r#"[{"type": 8, "models": "m"}]"#, "channels[0].base_url: nothing says where to call"),

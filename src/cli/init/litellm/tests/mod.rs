@@ -1,10 +1,15 @@
 //! What becomes of a LiteLLM configuration: groups, orders, fallbacks, aliases, keys, and what cannot be taken over.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
-use crate::cli::init::draft::{Draft, Key, Refusals, Serves, Unlisted};
+use crate::cli::init::draft::{Ability, Draft, Key, Refusals, Serves, Unlisted};
 use crate::cli::init::fault::Fault;
 use crate::cli::init::places::Catalogue;
+use crate::engine::Price;
+use crate::units::PricePerMtok;
+
+mod losses;
 
 /// Read once: it is the same for every test.
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(Catalogue::new);
@@ -19,7 +24,7 @@ fn with(params: &str) -> Result<Draft, Fault> {
 }
 
 fn remarks(params: &str) -> String {
-    with(params).unwrap().remarks.join("\n")
+    with(params).unwrap().remarks.lines().join("\n")
 }
 
 /// Each tier's models.
@@ -109,7 +114,7 @@ fn orders_and_fallbacks_are_tiers_and_aliases_are_names() {
     assert_eq!(draft.routes[0].aliases, ["x", "y"]);
     assert_eq!((draft.routes[0].refusals, draft.routes[1].refusals), (Refusals::Final, Refusals::AskOthers));
     assert_eq!((draft.attempts, draft.unlisted), (Some(5), Unlisted::Refuse));
-    let said = draft.remarks.join("\n");
+    let said = draft.remarks.lines().join("\n");
     assert!(
         said.contains("`gone`")
             && said.contains("fallbacks of `lost`")
@@ -124,7 +129,7 @@ fn a_wildcard_lets_models_be_called_by_their_own_names() {
     let all = "model_list: [{model_name: 'groq/*', litellm_params: {model: 'groq/*'}}]";
     let draft = draft(all).unwrap();
     assert_eq!((draft.unlisted, draft.routes.len(), draft.deployments.len()), (Unlisted::Allow, 0, 1));
-    assert!(draft.remarks[0].contains("as `groq/…`"), "{:?}", draft.remarks);
+    assert!(draft.remarks.lines()[0].contains("as `groq/…`"), "{:?}", draft.remarks.lines());
 }
 
 #[test]
@@ -138,7 +143,7 @@ fn what_is_not_called_by_this_version_is_said_with_what_to_do() {
     assert!(remarks("model: openai/m, weight: 3").contains("handicap"));
     let all = "model_list: []\nguardrails: [x]\nlitellm_settings: {cache: true, cache_params: {host: h}, telemetry: false}\n\
                general_settings: {database_url: 'postgres://u:secret@h', max_budget: 5, surprise: 1}";
-    let said = draft(all).unwrap().remarks.join("\n");
+    let said = draft(all).unwrap().remarks.lines().join("\n");
     for word in
         ["litellm_settings.cache, litellm_settings.cache_params", "database_url", "budgets", "guardrails", "surprise"]
     {
@@ -156,10 +161,13 @@ fn prices_lengths_abilities_and_limits_come_along() {
     )
     .unwrap();
     let facts = &draft.deployments[0].facts;
-    assert_eq!(facts.price.map(|(input, output)| (input.0, output.0)), Some((150_000, 890_000)));
-    assert_eq!((facts.context, facts.capabilities.as_deref()), (Some(4096), Some(&["vision"][..])));
+    assert_eq!(facts.price, Some(Price::new(PricePerMtok(150_000), PricePerMtok(890_000))));
+    assert_eq!(
+        (facts.context, facts.abilities.as_slice()),
+        (Some(4096), &[("tools", Ability::Lacks), ("vision", Ability::Has)][..])
+    );
     assert_eq!((facts.limits.requests_per_minute, facts.limits.tokens_per_minute), (Some(10), Some(2000)));
-    assert_eq!((facts.limits.concurrency, draft.routes[0].total), (Some(3), Some(1)));
+    assert_eq!((facts.limits.concurrency, draft.routes[0].total), (Some(3), Some(Duration::from_millis(1_500))));
 }
 
 #[test]
