@@ -37,9 +37,10 @@ impl Offer {
         self.hosts.first().is_some_and(|host| !host.models.is_empty())
     }
 
-    /// The first of its variables that is set to something.
-    pub(crate) fn variable_set(&self, env: &dyn Fn(&str) -> Option<String>) -> Option<&String> {
-        self.key_variables.iter().find(|name| env(name).is_some_and(|value| !value.trim().is_empty()))
+    /// Variables that usually hold the keys of the host of a region.
+    pub(crate) fn variables_of(&self, region: Option<&str>) -> &[String] {
+        let own = self.host(region).map(|host| host.key_variables.as_slice()).filter(|own| !own.is_empty());
+        own.unwrap_or(&self.key_variables)
     }
 
     /// The hosts whose keys are set, with the first variable that holds one.

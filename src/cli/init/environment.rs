@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::draft::{Deployment, Draft, Facts, Key, Serves, Unlisted};
 use super::places::Catalogue;
+use crate::policy::{Offer, OfferedHost};
 
 /// Whose models stand in for OpenAI's.
 const STAND_INS: [&str; 5] = ["zhipu", "dashscope", "qianfan", "baichuan", "zhinao"];
@@ -13,25 +14,15 @@ const ELSEWHERE: [&str; 2] = ["OPENAI_BASE_URL", "OPENAI_API_BASE"];
 
 /// The draft; empty if no key is set.
 pub(super) fn draft(catalogue: &Catalogue, env: &dyn Fn(&str) -> Option<String>) -> Draft {
-    let deployment = |offer: &crate::policy::Offer| {
-        Some(Rc::new(Deployment {
-            address: catalogue.address(offer.name, ""),
-            wish: offer.name.to_owned(),
-            key: Key::Variable(offer.variable_set(env)?.clone()),
-            label: None,
-            serves: Serves::All,
-            facts: Facts::default(),
-        }))
-    };
-    let deployments = catalogue.offers().iter().filter_map(deployment).collect::<Vec<_>>();
-    let has = |name: &str| deployments.iter().any(|one| one.wish == name);
+    let deployments = catalogue.offers().iter().flat_map(|offer| accounts(offer, catalogue, env)).collect::<Vec<_>>();
+    let has = |name: &str| deployments.iter().any(|one| one.address.provider == Some(name));
     let moving = has("openai") && STAND_INS.into_iter().any(has);
     let hint = "or \"builtin:migrate-from-openai\": the names of OpenAI's models stay, and others answer more and more of them";
     let mut draft = Draft { hint: moving.then(|| hint.to_owned()), unlisted: Unlisted::Allow, ..Draft::default() };
-    for offer in catalogue.offers().iter().filter(|offer| !offer.is_listed() && has(offer.name)) {
-        let name = offer.name;
+    let unlisted = |one: &&Rc<Deployment>| !catalogue.is_listed(&one.address);
+    for name in deployments.iter().filter(unlisted).map(|one| &one.wish) {
         draft.remark(format!(
-            "{name} sells too many models to list, and nothing is sent to it before you name yours: \
+            "which models you use of {name} only you know, and nothing is sent to it before you name them: \
              [upstreams.{name}.models.\"…\"] with `price = {{ input = \"… USD\", output = \"… USD\" }}`"
         ));
     }
@@ -44,6 +35,23 @@ pub(super) fn draft(catalogue: &Catalogue, env: &dyn Fn(&str) -> Option<String>)
         ));
     }
     Draft { deployments, ..draft }
+}
+
+/// What a provider's keys that are set give access to: the mainland and the rest of the world have keys of their own.
+fn accounts(offer: &Offer, catalogue: &Catalogue, env: &dyn Fn(&str) -> Option<String>) -> Vec<Rc<Deployment>> {
+    let account = |(host, variable): (&OfferedHost, &String)| {
+        let address = catalogue.address(offer.name, &host.region);
+        let wish = address.region.as_ref().map_or(offer.name.to_owned(), |region| format!("{}-{region}", offer.name));
+        Rc::new(Deployment {
+            address,
+            wish,
+            key: Key::Variable(variable.clone()),
+            label: None,
+            serves: Serves::All,
+            facts: Facts::default(),
+        })
+    };
+    offer.accounts(env).into_iter().map(account).collect()
 }
 
 /// What to say where no key is set.

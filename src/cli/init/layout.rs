@@ -99,8 +99,9 @@ fn keys(
     catalogue: &Catalogue,
     layout: &mut Layout,
 ) -> Vec<Access> {
-    let usual =
-        deployments.first().and_then(|one| catalogue.offer(one.address.provider?)?.key_variables.first().cloned());
+    let usual = deployments.first().map(|one| &one.address).and_then(|address| {
+        catalogue.offer(address.provider?)?.variables_of(address.region.as_deref()).first().cloned()
+    });
     let usual = usual.unwrap_or_else(|| format!("{}_API_KEY", upstream.to_ascii_uppercase().replace('-', "_")));
     let groups = grouped(deployments, |one| one.key.clone());
     let callable = groups.iter().map(|(_, members)| callable(members)).collect::<Vec<_>>();

@@ -43,6 +43,12 @@ impl Catalogue {
         hosts.iter().any(|host| host.models.iter().any(|listed| listed == model))
     }
 
+    /// Whether the catalogue has a list of what is there.
+    pub(super) fn is_listed(&self, address: &Address) -> bool {
+        let offer = address.provider.and_then(|name| self.offer(name));
+        offer.and_then(|offer| offer.host(address.region.as_deref())).is_some_and(|host| !host.models.is_empty())
+    }
+
     /// The first provider that lists a model of this name.
     pub(super) fn maker_of(&self, model: &str) -> Option<&'static str> {
         let has = |offer: &&Offer| offer.hosts.iter().any(|host| host.models.iter().any(|listed| listed == model));

@@ -102,6 +102,18 @@ fn every_provider_whose_key_is_set_is_an_upstream() {
 }
 
 #[test]
+fn an_account_abroad_is_an_upstream_of_its_own() {
+    let catalogue = Catalogue::new();
+    let set = ["ZAI_API_KEY", "ZHIPU_API_KEY", "OLLAMA_API_KEY"];
+    let draft = environment::draft(&catalogue, &|name| set.contains(&name).then(|| "k".into()));
+    let (_, texts) = laid(&draft, Keep::Files);
+    for line in ["[upstreams.zhipu]", "[upstreams.zhipu-intl]", "keys = [\"env:ZAI_API_KEY\"]", "region = \"intl\""] {
+        assert!(texts.configuration.contains(line), "{line}\n{}", texts.configuration);
+    }
+    assert!(said(&draft, Keep::Files).contains("[upstreams.ollama-cloud.models."), "{}", said(&draft, Keep::Files));
+}
+
+#[test]
 fn what_check_would_warn_of_is_said_at_once_the_first_few_of_it() {
     let entry =
         |number: u32| format!("- {{model_name: g{number}, litellm_params: {{model: openai/unheard-{number}}}}}\n");

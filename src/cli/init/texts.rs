@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::policy::{Diagnostic, Severity, Sources, load, render};
+use crate::policy::{Diagnostic, Severity, Sources, load, render, stand_in};
 
 use super::draft::Draft;
 use super::layout::Layout;
@@ -50,11 +50,11 @@ impl Texts {
     /// Loads them, given their keys, as the file `name` and the policy beside it; else what is wrong with them.
     pub(super) fn prove(&self, name: &Path, now: SystemTime) -> Result<Proof, String> {
         // Different ones: two tenants with one key would be refused.
-        let env = |name: &str| Some(format!("not-a-key-{name}"));
+        let env = |name: &str| Some(stand_in(name));
         let read = |path: &Path| match &self.policy {
             Some(policy) if path == Path::new(POLICY) => Ok(policy.clone()),
             _ if path == name => Ok(self.configuration.clone()),
-            _ if path.starts_with(KEYS) => Ok(format!("not-a-key-{}", path.display().to_string().replace('/', "-"))),
+            _ if path.starts_with(KEYS) => Ok(stand_in(&path.display().to_string().replace('/', "-"))),
             _ => Err("no such file".to_owned()),
         };
         let sources = Sources { env: &env, read: &read, now, book: None };
