@@ -6,7 +6,10 @@
 mod access;
 mod comparison;
 mod prices;
+mod reply;
+mod routes;
 mod server;
 mod views;
+mod wishes;
 
 pub use server::{Plane, serve};

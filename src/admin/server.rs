@@ -5,10 +5,9 @@ use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http::header::{ALLOW, HeaderValue};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,14 +18,16 @@ use tokio::sync::watch;
 
 use super::access::{Denied, Need, check};
 use super::prices;
+use super::reply::{Reply, error, json, reply};
+use super::routes;
 use super::views::{self, Ready};
+use super::wishes;
 use crate::control::{Clerk, Outcome, Reloader, Trigger, refresh};
 use crate::observe::metrics::CONTENT_TYPE as METRICS_TYPE;
 use crate::policy::book::Vouched;
 use crate::proxy::listener::Phase;
 use crate::proxy::worker::Shared;
 use crate::runtime;
-use crate::state::Override;
 
 /// Heads must arrive within this time.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
@@ -65,34 +66,6 @@ struct Refresh {
     accept: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wish {
-    state: WishedState,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum WishedState {
-    Enabled,
-    Draining,
-    Disabled,
-    Reset,
-}
-
-impl WishedState {
-    const fn label(&self) -> &'static str {
-        match self {
-            Self::Enabled => "enabled",
-            Self::Draining => "draining",
-            Self::Disabled => "disabled",
-            Self::Reset => "reset",
-        }
-    }
-}
-
-type Reply = Response<Full<Bytes>>;
-
 impl Plane {
     /// A plane over what runs.
     pub const fn new(
@@ -126,11 +99,14 @@ impl Plane {
             Page::Health => json(StatusCode::OK, &serde_json::json!({ "status": "ok" })),
             Page::Ready => self.ready(),
             Page::Endpoints => json(StatusCode::OK, &views::endpoints(&self.shared.snapshot(), runtime::now())),
-            Page::Policy => json(StatusCode::OK, &views::policy(&self.shared.snapshot())),
+            Page::Policy => json(StatusCode::OK, &routes::policy(&self.shared.snapshot())),
             Page::Prices => json(StatusCode::OK, &prices::prices(&self.shared.snapshot(), &self.clerk)),
             Page::Refresh => self.refresh(request).await,
             Page::Reload => self.reload(),
-            Page::Endpoint(id) => self.wish(id, request).await,
+            Page::Endpoint(id) => match body(request).await {
+                Ok(wish) => wishes::grant(&self.shared.snapshot(), id, &wish, runtime::now()),
+                Err(refusal) => refusal,
+            },
         }
     }
 
@@ -197,39 +173,6 @@ impl Plane {
         }
         json(StatusCode::OK, &serde_json::json!({ "feeds": results }))
     }
-
-    async fn wish(&self, id: &str, request: Request<Incoming>) -> Reply {
-        let wish: Wish = match body(request).await {
-            Ok(wish) => wish,
-            Err(refusal) => return refusal,
-        };
-        let id = percent_encoding::percent_decode_str(id).decode_utf8_lossy();
-        let snapshot = self.shared.snapshot();
-        let meant: Vec<_> = snapshot.seats.values().filter(|seat| is_meant(seat.cell.id.as_str(), &id)).collect();
-        if meant.is_empty() {
-            let message = "no endpoint, model or upstream has this name; GET /v1/endpoints lists them";
-            return error(StatusCode::NOT_FOUND, "unknown_endpoint", message);
-        }
-        for seat in &meant {
-            match wish.state {
-                WishedState::Enabled => seat.cell.set_wish(Override::Enabled),
-                WishedState::Draining => seat.cell.set_wish(Override::Draining),
-                WishedState::Disabled => seat.cell.set_wish(Override::Disabled),
-                WishedState::Reset => {
-                    seat.cell.reset();
-                    seat.quotas.unlearn();
-                }
-            }
-            tracing::info!(endpoint = %seat.cell.id, state = wish.state.label(), "endpoint changed by an operator");
-        }
-        let ids: Vec<_> = meant.iter().map(|seat| seat.cell.id.as_str()).collect();
-        json(StatusCode::OK, &serde_json::json!({ "endpoint": id, "endpoints": ids }))
-    }
-}
-
-/// Whether `name` is this endpoint, its model at its upstream, or its upstream.
-fn is_meant(endpoint: &str, name: &str) -> bool {
-    endpoint.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('#') || rest.starts_with('/'))
 }
 
 /// The body of a request; an empty one is `{}`. Else what to answer.
@@ -301,20 +244,4 @@ fn deny(denied: Denied) -> Reply {
             error(StatusCode::FORBIDDEN, "no_admin_token", "set server.admin_token to use this path from elsewhere")
         }
     }
-}
-
-fn error(status: StatusCode, code: &str, message: &str) -> Reply {
-    json(status, &serde_json::json!({ "error": { "message": message, "code": code } }))
-}
-
-fn json(status: StatusCode, value: &impl serde::Serialize) -> Reply {
-    let body = serde_json::to_vec_pretty(value).unwrap_or_default();
-    reply(status, "application/json", body.into())
-}
-
-fn reply(status: StatusCode, kind: &'static str, body: Bytes) -> Reply {
-    let mut reply = Response::new(Full::new(body));
-    *reply.status_mut() = status;
-    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    reply
 }

@@ -13,7 +13,6 @@ use crate::control::Status;
 use crate::engine::{ContentKind, Failure, LimitKind, QuotaReading, Reading, Standing, TokenRates};
 use crate::ids::EndpointIx;
 use crate::observe::{EndpointState, Gauges, QuotaKind};
-use crate::policy::model::{Candidate, Excluded, Route};
 use crate::state::{Override, Snapshot};
 use crate::units::{Dollars, Share, Timestamp, Tokens};
 
@@ -95,64 +94,6 @@ pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
 fn tokens_per_byte(rates: &TokenRates) -> BTreeMap<&'static str, f64> {
     let rounded = |rate: f64| (rate * 1e4).round() / 1e4;
     ContentKind::NAMED.into_iter().map(|(name, kind)| (name, rounded(rates.of(kind)))).collect()
-}
-
-/// `GET /v1/policy`.
-#[derive(Debug, Serialize)]
-pub(super) struct Policy<'a> {
-    generation: u64,
-    source: &'a str,
-    fingerprint: &'a str,
-    routes: Vec<RouteView<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct RouteView<'a> {
-    name: &'a str,
-    models: &'a [String],
-    tiers: Vec<Vec<&'a str>>,
-    excluded: Vec<ExcludedView<'a>>,
-    value_of_second_usd: f64,
-    target_first_token_ms: u64,
-    late_cost_usd: f64,
-    failure_cost_usd: f64,
-    attempts: u32,
-}
-
-#[derive(Debug, Serialize)]
-struct ExcludedView<'a> {
-    endpoint: &'a str,
-    reason: &'a str,
-}
-
-/// What the policy in force comes to.
-pub(super) fn policy(snapshot: &Snapshot) -> Policy<'_> {
-    let model = &snapshot.model;
-    Policy {
-        generation: snapshot.generation,
-        source: &model.policy_source,
-        fingerprint: &model.fingerprint,
-        routes: model.routes.values().map(|route| RouteView::of(snapshot, route)).collect(),
-    }
-}
-
-impl<'a> RouteView<'a> {
-    fn of(snapshot: &'a Snapshot, route: &'a Route) -> Self {
-        let name = |endpoint: EndpointIx| snapshot.model.endpoints[endpoint].id.as_str();
-        let tier = |tier: &'a Vec<Candidate>| tier.iter().map(|entry| name(entry.endpoint)).collect();
-        let excluded = |entry: &'a Excluded| ExcludedView { endpoint: name(entry.endpoint), reason: &entry.reason };
-        Self {
-            name: &route.name,
-            models: &route.models,
-            tiers: route.tiers.iter().map(tier).collect(),
-            excluded: route.excluded.iter().map(excluded).collect(),
-            value_of_second_usd: route.objective.value_of_second.0,
-            target_first_token_ms: millis(route.objective.target_first_token),
-            late_cost_usd: route.objective.late_cost.0,
-            failure_cost_usd: route.objective.failure_cost.0,
-            attempts: route.retry.attempts,
-        }
-    }
 }
 
 /// `GET /readyz`.
@@ -251,10 +192,10 @@ fn reading(snapshot: &Snapshot, position: EndpointIx, now: Timestamp) -> (Readin
 /// The operator's wish where there is one, else the endpoint's health; and when that may change.
 fn state(snapshot: &Snapshot, position: EndpointIx, now: Timestamp) -> (EndpointState, Option<Timestamp>) {
     let cell = &snapshot.seats[position].cell;
-    match cell.wish() {
-        Override::Draining => return (EndpointState::Draining, None),
-        Override::Disabled => return (EndpointState::Disabled, None),
-        Override::Enabled => {}
+    match cell.wish(now) {
+        (Override::Draining, until) => return (EndpointState::Draining, until),
+        (Override::Disabled, until) => return (EndpointState::Disabled, until),
+        (Override::Enabled, _) => {}
     }
     if let Some(until) = snapshot.broke_until(position, now) {
         return (EndpointState::Blocked, Some(until));
@@ -267,6 +208,7 @@ fn state(snapshot: &Snapshot, position: EndpointIx, now: Timestamp) -> (Endpoint
     }
 }
 
-fn millis(span: Duration) -> u64 {
+/// Whole milliseconds.
+pub(super) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

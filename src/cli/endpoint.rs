@@ -15,13 +15,23 @@ use crate::control::Source;
 #[derive(Debug, Subcommand)]
 pub(super) enum EndpointCommand {
     /// Use it no more; its running requests go on.
-    Disable(Target),
+    Disable(Spell),
     /// Send it nothing new, as before it is taken down.
-    Drain(Target),
+    Drain(Spell),
     /// Use it again.
     Enable(Target),
     /// Forget why it is left alone, such as a region block that is over, and what was learned of it.
     Reset(Target),
+}
+
+/// Which endpoints, and for how long.
+#[derive(Debug, Args)]
+pub(super) struct Spell {
+    #[command(flatten)]
+    target: Target,
+    /// Enable it again after this time, such as 30m; without it, by hand only.
+    #[arg(long, value_name = "TIME")]
+    r#for: Option<String>,
 }
 
 /// Which endpoints, of which daemon.
@@ -42,12 +52,16 @@ struct Changed {
 
 /// Tells the daemon.
 pub(super) fn run(command: EndpointCommand) -> anyhow::Result<u8> {
-    let (state, Target { name, config }) = match command {
-        EndpointCommand::Disable(target) => ("disabled", target),
-        EndpointCommand::Drain(target) => ("draining", target),
-        EndpointCommand::Enable(target) => ("enabled", target),
-        EndpointCommand::Reset(target) => ("reset", target),
+    let (state, Target { name, config }, span) = match command {
+        EndpointCommand::Disable(Spell { target, r#for }) => ("disabled", target, r#for),
+        EndpointCommand::Drain(Spell { target, r#for }) => ("draining", target, r#for),
+        EndpointCommand::Enable(target) => ("enabled", target, None),
+        EndpointCommand::Reset(target) => ("reset", target, None),
     };
+    let mut wish = serde_json::json!({ "state": state });
+    if let Some(span) = span {
+        wish["for"] = span.into();
+    }
     // The providers' keys may be the daemon's alone; its admin token is asked for.
     let source = Source {
         path: super::serve::usual_path(config),
@@ -61,7 +75,7 @@ pub(super) fn run(command: EndpointCommand) -> anyhow::Result<u8> {
     };
     let path = format!("/v1/endpoints/{}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(post::<Changed>(&model.server, &path, &serde_json::json!({ "state": state })))? {
+    match runtime.block_on(post::<Changed>(&model.server, &path, &wish))? {
         Said::Done(Changed { endpoints }) => {
             let lines: Vec<_> = endpoints.iter().map(|endpoint| format!("{endpoint}: {state}\n")).collect();
             print(&lines.concat()).map(|()| 0)

@@ -126,7 +126,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
         Command::Check(args) => check_files(&args),
         Command::Prices { command } => prices::run(command),
         Command::Endpoint { command } => endpoint::run(command),
-        Command::Policy { command } => policy(command),
+        Command::Policy { command } => policy(&command),
         Command::MockProvider(args) => provide(args),
     }
 }
@@ -151,8 +151,8 @@ fn check_files(args: &CheckArgs) -> anyhow::Result<u8> {
     finish(&outcome)
 }
 
-fn policy(command: PolicyCommand) -> anyhow::Result<u8> {
-    let shown = match &command {
+fn policy(command: &PolicyCommand) -> anyhow::Result<u8> {
+    let shown = match command {
         PolicyCommand::List => Ok(policy_command::list()),
         PolicyCommand::Show { name } => policy_command::show(name).map(str::to_owned),
     };

@@ -1,8 +1,8 @@
 //! What a decision is made from: the endpoints that may be asked, as of now.
 
 use super::affinity::Warmth;
-use super::cells::Override;
 use super::snapshot::Snapshot;
+use super::wish::Override;
 use crate::engine::{Candidate, Handicap, LengthClass, Price, Request, View};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::policy::model::Endpoint;
@@ -22,7 +22,7 @@ impl Snapshot {
         let mut candidates = Vec::with_capacity(tiers.iter().map(Vec::len).sum());
         for (tier, entries) in tiers.iter().enumerate() {
             for entry in entries {
-                if tried.contains(&entry.endpoint) || self.seats[entry.endpoint].cell.wish() != Override::Enabled {
+                if tried.contains(&entry.endpoint) || self.seats[entry.endpoint].cell.wish(now).0 != Override::Enabled {
                     continue;
                 }
                 candidates.push(self.candidate((entry.endpoint, entry.handicap), tier, request, warmth, now));
@@ -43,7 +43,7 @@ impl Snapshot {
         let endpoints = self.model.routes[route].shadow.iter().flat_map(|shadow| &shadow.endpoints);
         endpoints
             .filter(|endpoint| **endpoint != answers)
-            .filter(|endpoint| self.seats[**endpoint].cell.wish() == Override::Enabled)
+            .filter(|endpoint| self.seats[**endpoint].cell.wish(now).0 == Override::Enabled)
             .map(|endpoint| self.candidate((*endpoint, Handicap::None), 0, request, warmth, now))
             .collect()
     }

@@ -3,10 +3,11 @@
 //! The engine's types are plain values; a cell is where one of them lives while many requests use it. A lock is taken
 //! to copy out or to note one event, never across an await.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::wish::{Override, Wish};
 use crate::engine::{
     Admission, CacheHits, Content, EndpointState, Event, Failure, LengthClass, Mode, PromptEstimate, Reading,
     RetryPolicy, RouteReading, RouteState, Standing, TokenRates, Toll, Trial,
@@ -24,7 +25,7 @@ pub struct EndpointCell {
     /// `upstream/model#key`.
     pub id: EndpointId,
     inner: Mutex<Tolled>,
-    wish: AtomicU8,
+    wish: Wish,
     score: AtomicU64,
     requests: AtomicU64,
 }
@@ -42,21 +43,6 @@ struct Tolled {
     hits: CacheHits,
 }
 
-/// What an operator wants of an endpoint, whatever its health.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Override {
-    /// Used as its health allows.
-    Enabled,
-    /// Nothing new is sent.
-    Draining,
-    /// Not used.
-    Disabled,
-}
-
-impl Override {
-    const ALL: [Self; 3] = [Self::Enabled, Self::Draining, Self::Disabled];
-}
-
 impl EndpointCell {
     /// A new endpoint, about which nothing is known.
     pub fn new(id: EndpointId) -> Self {
@@ -67,7 +53,7 @@ impl EndpointCell {
                 toll: Toll::default(),
                 hits: CacheHits::default(),
             }),
-            wish: AtomicU8::new(0),
+            wish: Wish::default(),
             score: AtomicU64::new(f64::NAN.to_bits()),
             requests: AtomicU64::new(0),
         }
@@ -129,16 +115,14 @@ impl EndpointCell {
         self.inner.lock().state.standing(now)
     }
 
-    /// The operator's wish.
-    pub fn wish(&self) -> Override {
-        let index = usize::from(self.wish.load(Ordering::Relaxed));
-        Override::ALL.get(index).copied().unwrap_or(Override::Enabled)
+    /// The operator's wish, and when it ends, if it does.
+    pub fn wish(&self, now: Timestamp) -> (Override, Option<Timestamp>) {
+        (self.wish.get(now), self.wish.until())
     }
 
     /// Notes the operator's wish.
-    pub fn set_wish(&self, wish: Override) {
-        let index = Override::ALL.iter().position(|one| *one == wish).unwrap_or(0);
-        self.wish.store(u8::try_from(index).unwrap_or(0), Ordering::Relaxed);
+    pub fn set_wish(&self, wish: Override, until: Option<Timestamp>) {
+        self.wish.set(wish, until);
     }
 
     /// Notes that a request was scored here. Two at once may lose one sample, which a mean does not mind.

@@ -15,10 +15,11 @@ mod snapshot;
 mod target;
 mod tenants;
 mod wallets;
+mod wish;
 
 pub use affinity::{AffinityMap, Conversation, Warmth};
 pub use allowances::{AllowanceCell, Covered, Grant};
-pub use cells::{EndpointCell, KeyCell, ModelCell, Override, RouteCell, ServerCell};
+pub use cells::{EndpointCell, KeyCell, ModelCell, RouteCell, ServerCell};
 pub use market::{Inlet, Market};
 pub use mirror::{Berth, Comparison, Half, MirrorCell, MirrorSeat, Sums, Tally};
 pub use quotas::{QuotaCell, Quotas, Tickets};
@@ -27,3 +28,4 @@ pub use snapshot::{BuildError, Cells, Seat, Snapshot};
 pub use target::{Target, TargetError};
 pub use tenants::Tenants;
 pub use wallets::{WalletCell, WalletReading};
+pub use wish::Override;

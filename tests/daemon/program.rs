@@ -165,6 +165,13 @@ async fn a_reload_that_fails_is_said_and_the_old_policy_stays() {
     assert!(pair.faregate.log().contains("reload refused"));
 }
 
+/// Tells the daemon of `known` something of its endpoints.
+async fn tell_more(wish: &[&str], known: &str) -> Output {
+    let all: Vec<String> = ["endpoint"].iter().chain(wish).chain(&["-c", known]).map(ToString::to_string).collect();
+    let run = move || faregate(&all.iter().map(String::as_str).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
 #[tokio::test]
 async fn endpoints_are_taken_out_and_brought_back_by_name() {
     let pair = Pair::new();
@@ -191,6 +198,18 @@ async fn endpoints_are_taken_out_and_brought_back_by_name() {
     std::fs::write(known, text + tenants).unwrap();
     let reset = tell("reset", "up", known.to_owned()).await.unwrap();
     assert!(reset.status.success(), "{reset:?}");
+    let disabled = tell_more(&["disable", "up", "--for", "1s"], known).await;
+    assert!(disabled.status.success(), "{disabled:?}");
+    assert_eq!(send(pair.data, chat(false)).await.unwrap().0, 503);
+    while send(pair.data, chat(false)).await.unwrap().0 != 200 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for (wish, complaint) in
+        [(["disable", "up", "--for", "soon"], "`for`: "), (["drain", "up", "--for", "0s"], "`for`: no time at all")]
+    {
+        let refused = tell_more(&wish, known).await;
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(complaint), "{refused:?}");
+    }
     let unknown = tell("reset", "u", known.to_owned()).await.unwrap();
     assert_eq!(unknown.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("no endpoint, model or upstream has this name"));

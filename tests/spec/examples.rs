@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use faregate::simulated::{Canned, Fault, Lognormal, Profile, Provider};
 use faregate::units::Tokens;
@@ -17,7 +17,7 @@ struct Stage {
 }
 
 /// An example with its policy; each upstream is at a simulated host of its name, and each key is a text of its own.
-fn stage(config: &str, policy: &str, upstreams: &[(&'static str, &[&str])]) -> Stage {
+fn stage(wall: SystemTime, config: &str, policy: &str, upstreams: &[(&'static str, &[&str])]) -> Stage {
     let mut config = config.lines().filter(|line| !line.starts_with("policy ")).collect::<Vec<_>>().join("\n");
     config = config.replace("\"env:", "\"literal:sk-");
     for (name, _) in upstreams {
@@ -34,7 +34,7 @@ fn stage(config: &str, policy: &str, upstreams: &[(&'static str, &[&str])]) -> S
     let profile = |models: &[&str]| Profile { output_tokens: Lognormal::fixed(Tokens(100)), ..serving(models) };
     let providers: BTreeMap<_, _> = upstreams.iter().map(|(name, models)| (*name, provider(profile(models)))).collect();
     let hosts: Vec<_> = providers.iter().map(|(name, provider)| (*name, provider)).collect();
-    Stage { rig: Rig::new(&config, policy, &hosts), providers }
+    Stage { rig: Rig::at(wall, &config, policy, &hosts), providers }
 }
 
 impl Stage {
@@ -55,7 +55,12 @@ fn talk(model: &str, number: u32) -> Value {
 }
 
 fn startup() -> Stage {
+    startup_at(SystemTime::UNIX_EPOCH)
+}
+
+fn startup_at(wall: SystemTime) -> Stage {
     stage(
+        wall,
         include_str!("../../examples/startup.toml"),
         include_str!("../../examples/startup.policy.toml"),
         &[
@@ -122,8 +127,31 @@ async fn the_start_ups_small_answers_are_short_and_its_vectors_stay() {
     assert_eq!(stage.rig.post("/v1/embeddings", &vectors).await.status, 502, "rather none than others");
 }
 
+/// DeepSeek is dear on working days from 9 to 12 and from 14 to 18 o'clock in China.
+#[tokio::test(start_paused = true)]
+async fn the_start_up_goes_to_deepseek_at_its_cheap_hours() {
+    for (when, expected) in [
+        ("2026-11-24T10:30:00+08:00", "qianfan"),  // a Tuesday
+        ("2026-11-24T13:00:00+08:00", "deepseek"), // at noon
+        ("2026-11-28T10:30:00+08:00", "deepseek"), // a Saturday
+        ("2026-10-01T10:30:00+08:00", "deepseek"), // a holiday on a Thursday
+    ] {
+        // The pack has expired by then.
+        let stage = startup_at(when.parse::<jiff::Timestamp>().unwrap().into());
+        stage.providers["openai"].set_fault(Some(Fault::Outage));
+        let mut by = BTreeMap::<String, u32>::new();
+        for number in 0..60 {
+            let reply = stage.rig.post("/v1/chat/completions", &talk("gpt-4o", number)).await;
+            assert_eq!(reply.status, 200, "{}", reply.text());
+            *by.entry(reply.header("x-faregate-upstream").to_owned()).or_default() += 1;
+        }
+        assert!(by.get(expected).is_some_and(|count| *count > 40), "{when}: {by:?}");
+    }
+}
+
 fn company() -> Stage {
     stage(
+        SystemTime::UNIX_EPOCH,
         include_str!("../../examples/company.toml"),
         include_str!("../../examples/company.policy.toml"),
         &[
@@ -176,6 +204,7 @@ async fn the_companys_teams_have_what_is_theirs_and_nothing_leaves_the_union() {
 #[tokio::test(start_paused = true)]
 async fn the_sidecar_survives_either_of_its_providers() {
     let stage = stage(
+        SystemTime::UNIX_EPOCH,
         include_str!("../../examples/sidecar.toml"),
         include_str!("../../examples/sidecar.policy.toml"),
         &[("openai", &["gpt-4o"]), ("deepseek", &["deepseek-v4-pro"])],

@@ -151,25 +151,30 @@ pub(crate) fn upstream(name: &str, model: &str, input: &str, output: &str) -> St
     )
 }
 
-fn load(config: &str, policy: &str) -> policy::Loaded {
+fn load(now: SystemTime, config: &str, policy: &str) -> policy::Loaded {
     let read = |path: &Path| match path.file_name().and_then(|name| name.to_str()) {
         Some("faregate.toml") => Ok(config.to_owned()),
         Some("policy.toml") => Ok(policy.to_owned()),
         _ => Err("no such file".to_owned()),
     };
-    let sources = Sources { env: &|_| None, read: &read, now: SystemTime::UNIX_EPOCH, book: None };
+    let sources = Sources { env: &|_| None, read: &read, now, book: None };
     policy::load(Path::new("/test/faregate.toml"), &sources)
 }
 
-fn compile(config: &str, policy: &str) -> policy::model::Model {
+fn compile(now: SystemTime, config: &str, policy: &str) -> policy::model::Model {
     let config = format!("policy = \"policy.toml\"\n{config}");
-    let loaded = load(&config, policy);
+    let loaded = load(now, &config, policy);
     loaded.model.unwrap_or_else(|| panic!("{}", policy::render(&loaded.diagnostics)))
 }
 
 impl Rig {
     /// A data plane with this configuration and policy; `hosts` are the upstreams' host names.
     pub(crate) fn new(config: &str, policy: &str, hosts: &[(&str, &Arc<Provider>)]) -> Self {
+        Self::at(SystemTime::UNIX_EPOCH, config, policy, hosts)
+    }
+
+    /// The same at the prices of `wall`.
+    pub(crate) fn at(wall: SystemTime, config: &str, policy: &str, hosts: &[(&str, &Arc<Provider>)]) -> Self {
         let net = Arc::new(Net::default());
         for (host, provider) in hosts {
             net.hosts.lock().insert((*host).to_owned(), Host::Simulated(Arc::clone(provider)));
@@ -177,7 +182,7 @@ impl Rig {
         let metrics = Arc::new(Metrics::new().unwrap());
         let cells = Mutex::new(Cells::default());
         let now = faregate::runtime::now();
-        let snapshot = Snapshot::build(compile(config, policy), 1, &cells, &metrics, now).unwrap();
+        let snapshot = Snapshot::build(compile(wall, config, policy), 1, &cells, &metrics, now).unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (access_log, writer) = AccessLog::start(Sink(Arc::clone(&log)), Arc::clone(&metrics)).unwrap();
         let authority = Authority::new();
@@ -199,7 +204,14 @@ impl Rig {
         let shared = &self.worker.shared;
         let generation = shared.snapshot().generation + 1;
         let now = faregate::runtime::now();
-        let snapshot = Snapshot::build(compile(config, policy), generation, &self.cells, &shared.metrics, now).unwrap();
+        let snapshot = Snapshot::build(
+            compile(SystemTime::UNIX_EPOCH, config, policy),
+            generation,
+            &self.cells,
+            &shared.metrics,
+            now,
+        )
+        .unwrap();
         shared.commit(Arc::new(snapshot));
     }
 

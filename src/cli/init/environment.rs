@@ -41,7 +41,8 @@ pub(super) fn draft(catalogue: &Catalogue, env: &dyn Fn(&str) -> Option<String>)
 fn accounts(offer: &Offer, catalogue: &Catalogue, env: &dyn Fn(&str) -> Option<String>) -> Vec<Rc<Deployment>> {
     let account = |(host, variable): (&OfferedHost, &String)| {
         let address = catalogue.address(offer.name, &host.region);
-        let wish = address.region.as_ref().map_or(offer.name.to_owned(), |region| format!("{}-{region}", offer.name));
+        let wish =
+            address.region.as_ref().map_or_else(|| offer.name.to_owned(), |region| format!("{}-{region}", offer.name));
         Rc::new(Deployment {
             address,
             wish,
