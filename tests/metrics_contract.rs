@@ -32,6 +32,7 @@ use selectors::{Selector, selectors};
 /// in the place that records it.
 const CONTRACT: &[(&str, &str)] = &[
     ("faregate_access_log_dropped_total", ""),
+    ("faregate_allowance_remaining_ratio", "allowance upstream"),
     ("faregate_attempts_total", "model result upstream"),
     ("faregate_balance", "account currency upstream"),
     ("faregate_balance_lasts_seconds", "account upstream"),
@@ -113,6 +114,7 @@ fn rendered() -> String {
         }
         gauges.set_price_age("litellm", Duration::from_hours(6));
         gauges.set_price_held("zhipu", "glm-5.3");
+        gauges.set_allowance("zhipu", "glm-5.3", Share(0.4));
         gauges.set_balance("zhipu", "acme", Dollars(12.5), Some(Duration::from_hours(48)));
         gauges.set_exchange("CNY", Dollars(0.1395));
     };

@@ -1,9 +1,10 @@
 //! How shadows compare with those who answer.
 
+use std::time::SystemTime;
+
 use serde::Serialize;
 
 use crate::ids::EndpointIx;
-use crate::runtime;
 use crate::state::{Snapshot, Sums};
 
 /// What one route's shadow does, since the start.
@@ -33,12 +34,12 @@ struct SideView {
 }
 
 /// The routes that `endpoint` shadows, with its model's part in each.
-pub(super) fn shadows(snapshot: &Snapshot, endpoint: EndpointIx) -> Vec<ShadowView<'_>> {
+pub(super) fn shadows(snapshot: &Snapshot, endpoint: EndpointIx, wall: SystemTime) -> Vec<ShadowView<'_>> {
     let routes = snapshot.model.routes.values().zip(snapshot.mirrors.values());
     routes
         .filter_map(|(route, seat)| {
             let shadow = route.shadow.as_ref().filter(|shadow| shadow.endpoints.contains(&endpoint))?;
-            let tally = seat.as_ref()?.cell.tally(runtime::wall_clock());
+            let tally = seat.as_ref()?.cell.tally(wall);
             Some(ShadowView {
                 route: &route.name,
                 share: shadow.share.0,

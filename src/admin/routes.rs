@@ -37,7 +37,8 @@ struct RouteView<'a> {
     equivalent: bool,
     failover_on: &'static [&'static str],
     params: ParamsView,
-    timeouts: TimeoutsView,
+    /// In milliseconds.
+    timeouts_ms: BTreeMap<&'static str, u64>,
     value_of_second_usd: f64,
     target_first_token_ms: u64,
     late_cost_usd: f64,
@@ -73,14 +74,6 @@ struct ParamsView {
     default: BTreeMap<String, Value>,
     cap: BTreeMap<String, f64>,
     set: BTreeMap<String, Value>,
-}
-
-#[derive(Debug, Serialize)]
-struct TimeoutsView {
-    connect_ms: u64,
-    first_token_ms: u64,
-    idle_ms: u64,
-    total_ms: u64,
 }
 
 /// What the policy in force comes to.
@@ -127,7 +120,7 @@ impl<'a> RouteView<'a> {
             equivalent: route.equivalent == Equivalence::Said,
             failover_on: if route.asks_others_if_filtered { &["content_filter"] } else { &[] },
             params: ParamsView::of(&route.params),
-            timeouts: TimeoutsView::of(&route.timeouts),
+            timeouts_ms: timeouts(&route.timeouts),
             value_of_second_usd: route.objective.value_of_second.0,
             target_first_token_ms: millis(route.objective.target_first_token),
             late_cost_usd: route.objective.late_cost.0,
@@ -165,13 +158,8 @@ impl ParamsView {
     }
 }
 
-impl TimeoutsView {
-    fn of(timeouts: &Timeouts) -> Self {
-        Self {
-            connect_ms: millis(timeouts.connect),
-            first_token_ms: millis(timeouts.first_token),
-            idle_ms: millis(timeouts.idle),
-            total_ms: millis(timeouts.total),
-        }
-    }
+fn timeouts(timeouts: &Timeouts) -> BTreeMap<&'static str, u64> {
+    let Timeouts { connect, first_token, idle, total } = *timeouts;
+    let all = [("connect", connect), ("first_token", first_token), ("idle", idle), ("total", total)];
+    all.into_iter().map(|(name, span)| (name, millis(span))).collect()
 }

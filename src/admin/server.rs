@@ -98,7 +98,9 @@ impl Plane {
             Page::Metrics => self.metrics(),
             Page::Health => json(StatusCode::OK, &serde_json::json!({ "status": "ok" })),
             Page::Ready => self.ready(),
-            Page::Endpoints => json(StatusCode::OK, &views::endpoints(&self.shared.snapshot(), runtime::now())),
+            Page::Endpoints => {
+                json(StatusCode::OK, &views::endpoints(&self.shared.snapshot(), runtime::now(), runtime::wall_clock()))
+            }
             Page::Policy => json(StatusCode::OK, &routes::policy(&self.shared.snapshot())),
             Page::Prices => json(StatusCode::OK, &prices::prices(&self.shared.snapshot(), &self.clerk)),
             Page::Refresh => self.refresh(request).await,

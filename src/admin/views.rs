@@ -3,7 +3,7 @@
 //! The same facts fill the gauges of a scrape, so that a dashboard and `/v1/endpoints` cannot disagree.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -55,7 +55,7 @@ struct Endpoint<'a> {
 }
 
 /// What every endpoint is and how it does.
-pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
+pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp, wall: SystemTime) -> Endpoints<'_> {
     let model = &snapshot.model;
     let endpoints = model.endpoints.iter().map(|(position, endpoint)| {
         let seat = &snapshot.seats[position];
@@ -84,7 +84,7 @@ pub(super) fn endpoints(snapshot: &Snapshot, now: Timestamp) -> Endpoints<'_> {
             balance_days_left: wallet.and_then(|wallet| wallet.lasts).map(|lasts| lasts.as_secs_f64() / 86_400.0),
             regions: &upstream.regions,
             tags: &upstream.tags,
-            shadow_of: shadows(snapshot, position),
+            shadow_of: shadows(snapshot, position, wall),
         }
     });
     Endpoints { generation: snapshot.generation, endpoints: endpoints.collect() }

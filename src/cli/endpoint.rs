@@ -58,10 +58,10 @@ pub(super) fn run(command: EndpointCommand) -> anyhow::Result<u8> {
         EndpointCommand::Enable(target) => ("enabled", target, None),
         EndpointCommand::Reset(target) => ("reset", target, None),
     };
-    let mut wish = serde_json::json!({ "state": state });
-    if let Some(span) = span {
-        wish["for"] = span.into();
-    }
+    let wish = match span {
+        Some(span) => serde_json::json!({ "state": state, "for": span }),
+        None => serde_json::json!({ "state": state }),
+    };
     // The providers' keys may be the daemon's alone; its admin token is asked for.
     let source = Source {
         path: super::serve::usual_path(config),

@@ -249,10 +249,10 @@ async fn a_region_block_at_one_address_says_nothing_of_a_relay_at_another() {
 async fn a_region_block_of_all_there_is_is_probed_by_one_model_at_a_time() {
     let names: Vec<_> = (0..10).map(|number| format!("m{number}")).collect();
     let up = provider(serving(&names.iter().map(String::as_str).collect::<Vec<_>>()));
-    let mut config = "[upstreams.up]\nbase_url = \"http://up/v1\"\nkeys = []\n".to_owned();
-    for name in &names {
-        config += &format!("[upstreams.up.models.{name}]\nprice = {{ input = \"1 USD\", output = \"1 USD\" }}\n");
-    }
+    let table =
+        |name: &String| format!("[upstreams.up.models.{name}]\nprice = {{ input = \"1 USD\", output = \"1 USD\" }}\n");
+    let models: String = names.iter().map(table).collect();
+    let config = format!("[upstreams.up]\nbase_url = \"http://up/v1\"\nkeys = []\n{models}");
     let cluster: Vec<_> = names.iter().map(|name| format!("\"up/{name}\"")).collect();
     let policy = format!("[[routes]]\nname = \"r\"\nmodels = [\"x\"]\ncluster = [{}]\n", cluster.join(","));
     let rig = Rig::new(&config, &policy, &[("up", &up)]);
