@@ -9,6 +9,9 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+/// No answer makes so many calls. What goes beyond is passed on as it comes: more would be remembered for nobody.
+const MOST_CALLS: usize = 1_024;
+
 /// What is known of the calls of one stream.
 #[derive(Debug, Default)]
 pub struct ToolCalls {
@@ -20,9 +23,9 @@ pub struct ToolCalls {
 #[derive(Debug, Default)]
 struct Known {
     /// Their ids, in their order.
-    ids: Vec<Option<String>>,
-    /// Where the calls are now whose number was that of another one.
-    moved: HashMap<usize, usize>,
+    ids: Vec<String>,
+    /// Where the call of each number is that was told. Numbers are the upstream's and may be any.
+    places: HashMap<u64, usize>,
 }
 
 impl ToolCalls {
@@ -38,6 +41,9 @@ impl ToolCalls {
             let known = self.known.entry(number).or_default();
             let pieces = choice.pointer_mut("/delta/tool_calls").and_then(Value::as_array_mut);
             for piece in pieces.into_iter().flatten().filter_map(Value::as_object_mut) {
+                if known.ids.len() >= MOST_CALLS {
+                    break;
+                }
                 changed |= mend(piece, known, &stream);
             }
         }
@@ -50,23 +56,20 @@ fn mend(piece: &mut Map<String, Value>, known: &mut Known, stream: &str) -> bool
     let text = |value: Option<&Value>| value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
     let id = text(piece.get("id"));
     let name = text(piece.get("function").and_then(|function| function.get("name")));
-    let told = piece.get("index").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
+    let told = piece.get("index").and_then(Value::as_u64);
     let index = known.place(told, id.as_deref(), name.is_some());
-    let mut changed = told != Some(index);
+    let mut changed = told.is_none_or(|told| usize::try_from(told) != Ok(index));
     if changed {
         piece.insert("index".to_owned(), index.into());
     }
-    let begins = known.ids.get(index).is_none();
+    let begins = index == known.ids.len();
     if begins {
-        known.ids.resize(index + 1, None);
         let id = id.unwrap_or_else(|| {
             changed = true;
             format!("call_{stream}_{index}")
         });
         piece.insert("id".to_owned(), id.as_str().into());
-        if let Some(place) = known.ids.get_mut(index) {
-            *place = Some(id);
-        }
+        known.ids.push(id);
         return changed;
     }
     changed |= piece.get("id").is_some_and(|id| id == "") && piece.remove("id").is_some();
@@ -78,18 +81,20 @@ fn mend(piece: &mut Map<String, Value>, known: &mut Known, stream: &str) -> bool
 }
 
 impl Known {
-    /// The place of a piece that says it is at `told`, or does not say.
-    fn place(&mut self, told: Option<usize>, id: Option<&str>, has_name: bool) -> usize {
+    /// The place of a piece that says it is at `told`, or does not say: that of a call that is known, or the next one.
+    fn place(&mut self, told: Option<u64>, id: Option<&str>, has_name: bool) -> usize {
         let Some(told) = told else { return self.untold(id, has_name) };
-        let here = self.moved.get(&told).copied().unwrap_or(told);
-        let other = self.ids.get(here).and_then(Option::as_deref);
-        // A name under an id that is not the one of this place: another call under the same number.
-        let begins_another = has_name && other.is_some() && id.is_some_and(|id| Some(id) != other);
-        if !begins_another {
+        let count = self.ids.len();
+        // A number beyond those that are due is taken for the next one: a gap is nobody's call.
+        let due = || usize::try_from(told).unwrap_or(count).min(count);
+        let here = *self.places.entry(told).or_insert_with(due);
+        let (Some(id), Some(other)) = (id, self.ids.get(here)) else { return here };
+        if id == other {
             return here;
         }
-        let place = self.untold(id, has_name);
-        self.moved.insert(told, place);
+        // An id that is not the one of this place: another call under the same number, if it is known or has a name.
+        let Some(place) = self.find(id).or_else(|| has_name.then_some(count)) else { return here };
+        self.places.insert(told, place);
         place
     }
 
@@ -98,10 +103,14 @@ impl Known {
     fn untold(&self, id: Option<&str>, has_name: bool) -> usize {
         let count = self.ids.len();
         match id {
-            Some(id) => self.ids.iter().position(|one| one.as_deref() == Some(id)).unwrap_or(count),
+            Some(id) => self.find(id).unwrap_or(count),
             None if has_name || count == 0 => count,
             None => count - 1,
         }
+    }
+
+    fn find(&self, id: &str) -> Option<usize> {
+        self.ids.iter().position(|one| one == id)
     }
 }
 
@@ -152,6 +161,50 @@ mod tests {
         let found = repaired(&[call("a", "{}"), call("b", "{"), more]);
         let index = |at: usize| found[at].as_ref().unwrap()[0]["index"].clone();
         assert_eq!((&found[0], index(1), index(2)), (&None, json!(1), json!(1)));
+    }
+
+    #[test]
+    fn a_piece_that_names_a_call_is_of_that_call_whatever_its_number() {
+        let piece = |id: &str, function: Value| json!([{ "index": 0, "id": id, "function": function }]);
+        let found = repaired(&[
+            piece("a", json!({ "name": "f", "arguments": "" })),
+            piece("b", json!({ "name": "g", "arguments": "" })),
+            piece("a", json!({ "arguments": "{}" })),
+            piece("b", json!({ "arguments": "{}" })),
+        ]);
+        let index = |at: usize| found[at].as_ref().map(|pieces| pieces[0]["index"].clone());
+        assert_eq!([index(0), index(1), index(2), index(3)], [None, Some(json!(1)), None, Some(json!(1))]);
+    }
+
+    #[test]
+    fn a_number_beyond_what_is_due_is_the_next_one_and_takes_no_room() {
+        for far in [9, 1_023, 900_000_000_000, u64::MAX] {
+            let call = |number: u64, id: &str| json!([{ "index": number, "id": id, "function": { "name": "f", "arguments": "{" } }]);
+            let more = |number: u64| json!([{ "index": number, "function": { "arguments": "}" } }]);
+            let mut calls = ToolCalls::default();
+            let mut place = |pieces: &Value| {
+                let frame = frame(pieces);
+                let bytes = calls.repair(frame.as_bytes()).unwrap_or_else(|| frame.into());
+                let text = String::from_utf8(bytes.to_vec()).unwrap();
+                let chunk: Value = serde_json::from_str(text.strip_prefix("data: ").unwrap()).unwrap();
+                chunk["choices"][0]["delta"]["tool_calls"][0]["index"].as_u64().unwrap()
+            };
+            let second = far - 7;
+            let found = [call(far, "a"), more(far), call(second, "a2"), more(second), more(far)].map(|one| place(&one));
+            assert_eq!(found, [0, 0, 1, 1, 0], "{far}");
+            let known = calls.known.values().next().unwrap();
+            assert_eq!((known.ids.len(), known.ids.capacity() < 8), (2, true));
+        }
+    }
+
+    #[test]
+    fn calls_without_end_are_not_remembered() {
+        let mut calls = ToolCalls::default();
+        for number in 0..3_000 {
+            let id = format!("id-{number}");
+            calls.repair(frame(&json!([{ "index": 0, "id": id, "function": { "name": "f" } }])).as_bytes());
+        }
+        assert_eq!(calls.known.values().map(|known| known.ids.len()).max(), Some(MOST_CALLS));
     }
 
     #[test]
