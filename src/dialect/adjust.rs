@@ -8,10 +8,16 @@ use memchr::memmem;
 use serde_json::Value;
 
 use super::adjustments::{Adjustments, Bounds, CallIds, Content, LENGTHS, Reasoning};
+use super::body::Kind;
 use super::messages;
 use super::nested;
 use super::object::Object;
 use super::splice::{InjectUsage, SplicePoints, splice};
+
+/// Fields that requests for vectors have, in one provider's API or another's. No other is put into them: most say how to
+/// write an answer, and are refused where there is none.
+const OF_VECTORS: [&str; 8] =
+    ["user", "dimensions", "encoding_format", "input_type", "task", "truncate", "metadata", "safety_identifier"];
 
 /// A body as it is sent, and what was changed.
 #[derive(Debug)]
@@ -20,6 +26,8 @@ pub struct Adjusted {
     pub segments: Vec<Bytes>,
     /// Each change, in words.
     pub told: Vec<String>,
+    /// How many answers it asks for now, if it was put together anew.
+    pub choices: Option<u64>,
 }
 
 impl Adjustments {
@@ -43,35 +51,45 @@ impl Adjustments {
                 Some(Reasoning::Required) => has(messages::TOOL_CALLS),
             }
     }
+
+    /// Whether `body` may have a field by the name that it has here, for which a bound of `earlier` rules holds.
+    fn hides(&self, body: &[u8], earlier: &[&Self]) -> bool {
+        let is_bounded = |name: &str| bounds_on(earlier, name).next().is_some();
+        self.rename.iter().any(|(from, to)| is_bounded(from) && memmem::find(body, to.as_bytes()).is_some())
+    }
 }
 
 /// `body` for an upstream that calls the model `model`, with the changes of `rules`, one after the other.
 pub fn adjust(
+    kind: Kind,
     body: &Bytes,
     points: &SplicePoints,
     model: &str,
     inject: InjectUsage,
     rules: &[&Adjustments],
 ) -> Adjusted {
-    if !points.has_escaped_names && !rules.iter().any(|rules| rules.may_concern(body)) {
-        return Adjusted { segments: splice(body, points, model, inject), told: Vec::new() };
+    let concerns = |(at, one): (usize, &&Adjustments)| one.may_concern(body) || one.hides(body, rules.split_at(at).0);
+    if !points.has_escaped_names && !rules.iter().enumerate().any(concerns) {
+        return Adjusted { segments: splice(body, points, model, inject), told: Vec::new(), choices: None };
     }
     let usual = splice(body, points, model, inject).concat();
     let mut told = Vec::new();
     // It was read before, so it is an object.
-    let Ok(mut object) = Object::read(&usual) else { return Adjusted { segments: vec![usual.into()], told } };
-    for rules in rules {
-        rules.apply(&mut object, &mut told);
+    let Ok(mut object) = Object::read(&usual) else {
+        return Adjusted { segments: vec![usual.into()], told, choices: None };
+    };
+    for (at, one) in rules.iter().enumerate() {
+        let (earlier, _) = rules.split_at(at);
+        one.apply(&mut object, kind, earlier, &mut told);
     }
-    let text = object.write();
-    Adjusted { segments: vec![text.into()], told }
+    let choices = object.get("n").map_or(Some(1), |raw| raw.parse().ok()).map(|choices: u64| choices.max(1));
+    Adjusted { segments: vec![object.write().into()], told, choices }
 }
 
 impl Adjustments {
-    fn apply(&self, object: &mut Object<'_>, told: &mut Vec<String>) {
-        for (from, to) in &self.rename {
-            rename(object, from, to, told);
-        }
+    /// Makes these changes, after those of `earlier` rules.
+    fn apply(&self, object: &mut Object<'_>, kind: Kind, earlier: &[&Self], told: &mut Vec<String>) {
+        self.apply_names(object, earlier, told);
         for name in &self.drop {
             if nested::remove(object, name) {
                 told.push(format!("{name} dropped"));
@@ -85,7 +103,8 @@ impl Adjustments {
         for (name, values) in &self.only {
             choose(object, name, values, told);
         }
-        for (name, value) in &self.default {
+        let is_of_it = |name: &str| kind != Kind::Embedding || OF_VECTORS.contains(&name);
+        for (name, value) in self.default.iter().filter(|(name, _)| is_of_it(name)) {
             let is_there = |name: &str| object.get(name).is_some_and(|raw| raw != "null");
             let other = LENGTHS.contains(&name.as_str()) && LENGTHS.iter().any(|length| is_there(length));
             if !other && !is_there(name) {
@@ -97,12 +116,22 @@ impl Adjustments {
             bound(object, name, *bounds, told);
         }
         for (name, value) in &self.set {
-            if object.get(name) != Some(value) {
-                object.set(name, value.clone());
-                told.push(format!("{name} set to {value}"));
+            if is_of_it(name) || object.get(name).is_some() {
+                set(object, name, value, told);
             }
         }
         self.apply_to_messages(object, told);
+    }
+
+    /// What `earlier` rules have decided holds by the new names too.
+    fn apply_names(&self, object: &mut Object<'_>, earlier: &[&Self], told: &mut Vec<String>) {
+        for (from, to) in &self.rename {
+            let is_set = earlier.iter().any(|rules| rules.set.iter().any(|(name, _)| name == from));
+            rename(object, from, to, if is_set { Standing::Set } else { Standing::Asked }, told);
+            for bounds in bounds_on(earlier, from) {
+                bound(object, to, bounds, told);
+            }
+        }
     }
 
     fn apply_to_messages(&self, object: &mut Object<'_>, told: &mut Vec<String>) {
@@ -120,14 +149,52 @@ impl Adjustments {
     }
 }
 
-fn rename(object: &mut Object<'_>, from: &str, to: &str, told: &mut Vec<String>) {
+/// What `rules` bound the field called `name` to.
+fn bounds_on<'a>(rules: &'a [&Adjustments], name: &'a str) -> impl Iterator<Item = Bounds> + 'a {
+    rules.iter().flat_map(|rules| &rules.bounds).filter(move |(known, _)| known == name).map(|(_, bounds)| *bounds)
+}
+
+/// How firm the value of a field is that gets another name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// The client's own: a field that has the other name already counts more.
+    Asked,
+    /// A route has set it.
+    Set,
+}
+
+/// Gives a field its other name. Where both stand, the one by that name counts, but of two bounds on the answer the
+/// smaller.
+fn rename(object: &mut Object<'_>, from: &str, to: &str, standing: Standing, told: &mut Vec<String>) {
     let Some(value) = object.get(from).map(str::to_owned) else { return };
     object.remove(from);
-    if object.get(to).is_some() {
-        told.push(format!("{from} dropped"));
-    } else {
+    let other = object.get(to).map(str::trim).filter(|other| *other != "null");
+    let wins =
+        other.is_none_or(|other| standing == Standing::Set || (LENGTHS.contains(&from) && is_tighter(&value, other)));
+    if wins {
         object.set(to, value);
         told.push(format!("{from} renamed {to}"));
+    } else {
+        told.push(format!("{from} dropped"));
+    }
+}
+
+/// Whether `value` is a bound, and `other` a larger one or none.
+fn is_tighter(value: &str, other: &str) -> bool {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    number(value).is_some_and(|value| number(other).is_none_or(|other| value < other))
+}
+
+/// A field is this, whatever the client says. Of the names of an answer's length none but this one stays.
+fn set(object: &mut Object<'_>, name: &str, value: &str, told: &mut Vec<String>) {
+    for other in LENGTHS.iter().filter(|other| LENGTHS.contains(&name) && **other != name) {
+        if object.remove(other) {
+            told.push(format!("{other} dropped"));
+        }
+    }
+    if object.get(name) != Some(value) {
+        object.set(name, value.to_owned());
+        told.push(format!("{name} set to {value}"));
     }
 }
 

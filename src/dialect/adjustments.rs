@@ -8,7 +8,8 @@
 pub struct Adjustments {
     /// Fields of which nothing holds that was said before.
     pub keep: Vec<String>,
-    /// Fields that have another name there. Where both stand in the body, the other one counts.
+    /// Fields that have another name there. Where both stand in the body, the other one counts, but of two bounds on the
+    /// answer the smaller, and whatever a route has decided.
     pub rename: Vec<(String, String)>,
     /// Fields that are refused there, by their paths: `seed`, `tools[].function.strict`.
     pub drop: Vec<String>,

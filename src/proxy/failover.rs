@@ -31,7 +31,7 @@ use super::reply::Refusal;
 use super::stream::UsageChunk;
 use super::watchdog::Watched;
 use super::worker::{Held, Worker};
-use crate::dialect::{Adjusted, Adjustments, InjectUsage, Kind, adjust, events_of, splice};
+use crate::dialect::{Adjustments, InjectUsage, Kind, adjust, events_of};
 use crate::engine::{Admission, Cause, Entry, Mode, Plan, decide};
 use crate::ids::EndpointIx;
 use crate::observe::Outcome;
@@ -275,10 +275,7 @@ fn letter<'a>(snapshot: &Snapshot, call: &'a Call, endpoint: EndpointIx, inject:
     let mode = if is_faked { Mode::Plain } else { call.request.mode };
     let mut rules = vec![&snapshot.model.routes[call.route].params, adjustments.of(mode)];
     rules.extend(is_faked.then_some(&whole));
-    let adjusted = match call.kind {
-        Kind::Chat | Kind::Completion => adjust(&call.body, &call.splice, model, inject, &rules),
-        Kind::Embedding => Adjusted { segments: splice(&call.body, &call.splice, model, inject), told: Vec::new() },
-    };
+    let adjusted = adjust(call.kind, &call.body, &call.splice, model, inject, &rules);
     if !adjusted.told.is_empty() {
         call.told.lock().push((endpoint, adjusted.told.join(", ")));
     }
@@ -291,7 +288,7 @@ fn letter<'a>(snapshot: &Snapshot, call: &'a Call, endpoint: EndpointIx, inject:
             InjectUsage::Yes => UsageChunk::Withheld,
             InjectUsage::No => UsageChunk::Wanted,
         },
-        choices: call.choices,
+        choices: adjusted.choices.unwrap_or(call.choices),
     }
 }
 

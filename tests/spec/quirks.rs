@@ -55,6 +55,38 @@ async fn a_route_has_defaults_caps_and_settings() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cap_holds_where_a_provider_has_another_name_for_the_field() {
+    for (name, asked, bound) in [
+        ("max_new_tokens", json!({ "max_new_tokens": 5_000_000 }), 20),
+        ("max_new_tokens", json!({ "max_tokens": 7, "max_new_tokens": 5_000_000 }), 7),
+        ("max_completion_tokens", json!({ "max_tokens": 10, "max_completion_tokens": null }), 10),
+    ] {
+        let up = provider(serving(&["m"]));
+        let policy = "[[routes]]\nname = \"r\"\nmodels = [\"m\"]\ncluster = [\"up/m\"]\n\
+                      params = { cap = { max_tokens = 20 } }\n";
+        let quirks = format!("keys = []\nquirks = [{{ rename = {{ max_tokens = \"{name}\" }} }}]");
+        let config = upstream("up", "m", "1", "1").replace("keys = []", &quirks);
+        let rig = Rig::new(&config, policy, &[("up", &up)]);
+        rig.post("/v1/chat/completions", &asking(&asked)).await;
+        assert_eq!((&sent(&up)[name], sent(&up).get("max_tokens")), (&json!(bound), None), "{asked}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn params_and_quirks_hold_for_vectors_and_bounds_on_answers_do_not() {
+    let up = provider(serving(&["e"]));
+    let policy = "[[routes]]\nname = \"r\"\nmodels = [\"vec\"]\ncluster = [\"up/e\"]\n\
+                  params = { set = { user = \"app\", temperature = 0 }, cap = { max_tokens = 20 } }\n";
+    let config =
+        upstream("up", "e", "1", "1").replace("keys = []", "keys = []\nquirks = [{ drop = [\"dimensions\"] }]");
+    let rig = Rig::new(&config, policy, &[("up", &up)]);
+    let body = json!({ "model": "vec", "input": "x", "user": "alice@example.org", "dimensions": 5 });
+    let reply = rig.post("/v1/embeddings", &body).await;
+    assert_eq!(sent(&up), json!({ "model": "e", "input": "x", "user": "app" }));
+    assert_eq!(reply.header("x-faregate-adjusted"), "user set to \"app\", dimensions dropped");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_provider_that_refuses_stream_options_is_not_asked_for_usage() {
     let up = provider(serving(&["m"]));
     let config =

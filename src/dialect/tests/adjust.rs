@@ -12,7 +12,7 @@ fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
 fn changed_by(body: &Value, rules: [&Adjustments; 2]) -> (Value, Vec<String>) {
     let bytes = Bytes::from(body.to_string());
     let points = read_head(Kind::Chat, &bytes).unwrap().splice_points();
-    let adjusted = adjust(&bytes, &points, "theirs", InjectUsage::No, &rules);
+    let adjusted = adjust(Kind::Chat, &bytes, &points, "theirs", InjectUsage::No, &rules);
     (serde_json::from_slice(&adjusted.segments.concat()).unwrap(), adjusted.told)
 }
 
@@ -32,7 +32,7 @@ fn what_no_rule_finds_goes_on_byte_for_byte() {
         Bytes::from_static(b"{ \"model\" :\"ours\",\"messages\":[],\n \"x\": 1e400, \"y\" : {\"temperature\":3} }");
     let points = read_head(Kind::Chat, &body).unwrap().splice_points();
     let rules = Adjustments { drop: vec!["seed".into()], ..Adjustments::default() };
-    let adjusted = adjust(&body, &points, "theirs", InjectUsage::No, &[&rules]);
+    let adjusted = adjust(Kind::Chat, &body, &points, "theirs", InjectUsage::No, &[&rules]);
     let text = String::from_utf8(adjusted.segments.concat()).unwrap();
     assert_eq!(text, String::from_utf8_lossy(&body).replace("ours", "theirs"));
     assert!(adjusted.told.is_empty());
@@ -70,6 +70,62 @@ fn where_both_names_stand_the_wanted_one_counts() {
     let (found, told) = changed(&chat(&json!({ "max_tokens": 1, "max_completion_tokens": 2 })), &rules);
     assert_eq!((&found["max_tokens"], found.get("max_completion_tokens")), (&json!(1), None));
     assert_eq!(told, ["max_completion_tokens dropped"]);
+}
+
+#[test]
+fn of_two_bounds_on_the_answer_the_smaller_counts_and_null_is_none() {
+    let rules = Adjustments { rename: pairs(&[("max_tokens", "max_new_tokens")]), ..Adjustments::default() };
+    for (own, other, sent) in [
+        (json!(5), json!(9), json!(5)),
+        (json!(9), json!(5), json!(5)),
+        (json!(5), json!(null), json!(5)),
+        (json!(null), json!(9), json!(9)),
+        (json!(5), json!("9"), json!(5)),
+    ] {
+        let (found, _) = changed(&chat(&json!({ "max_tokens": own, "max_new_tokens": other })), &rules);
+        assert_eq!((&found["max_new_tokens"], found.get("max_tokens")), (&sent, None), "{own} {other}");
+    }
+}
+
+#[test]
+fn what_a_route_decides_holds_where_a_provider_has_another_name_for_it() {
+    let provider = Adjustments {
+        rename: pairs(&[
+            ("max_tokens", "max_new_tokens"),
+            ("max_completion_tokens", "max_new_tokens"),
+            ("temperature", "heat"),
+            ("user", "end_user"),
+        ]),
+        ..Adjustments::default()
+    };
+    let route = Adjustments { set: pairs(&[("user", "\"app\"")]), ..Adjustments::default() }
+        .with_cap("max_tokens", 20.0)
+        .with_cap("temperature", 1.0);
+    let sent = |more: Value| changed_by(&chat(&more), [&route, &provider]).0;
+    for asked in [json!(5_000_000), json!(null), json!("5000000")] {
+        assert_eq!(sent(json!({ "max_new_tokens": asked }))["max_new_tokens"], 20, "{asked}");
+    }
+    assert_eq!(sent(json!({ "max_new_tokens": 7 }))["max_new_tokens"], 7);
+    assert_eq!(sent(json!({ "max_tokens": 30, "max_new_tokens": 40 }))["max_new_tokens"], 20);
+    assert_eq!(sent(json!({ "heat": 9 }))["heat"], 1);
+    assert_eq!(sent(json!({ "end_user": "alice", "user": "bob" }))["end_user"], "app");
+}
+
+#[test]
+fn a_cap_is_seen_though_its_field_stands_by_the_providers_name_only() {
+    let provider = Adjustments { rename: pairs(&[("temperature", "heat")]), ..Adjustments::default() };
+    let route = Adjustments::default().with_cap("temperature", 1.0);
+    let (found, told) = changed_by(&chat(&json!({ "heat": 9 })), [&route, &provider]);
+    assert_eq!((&found["heat"], told), (&json!(1), vec!["heat 9 to 1".to_owned()]));
+}
+
+#[test]
+fn a_length_that_is_set_has_no_other_beside_it() {
+    let rules = Adjustments { set: pairs(&[("max_tokens", "50")]), ..Adjustments::default() };
+    let (found, told) = changed(&chat(&json!({ "max_completion_tokens": 5_000 })), &rules);
+    assert_eq!((&found["max_tokens"], found.get("max_completion_tokens")), (&json!(50), None));
+    assert_eq!(told, ["max_completion_tokens dropped", "max_tokens set to 50"]);
+    assert_eq!(rules.answer_bound(Some(5_000)), Some(50));
 }
 
 #[test]
@@ -138,7 +194,7 @@ fn usage_is_asked_for_in_a_body_that_changes_too() {
     let body = Bytes::from(chat(&json!({ "stream": true, "seed": 1 })).to_string());
     let points = read_head(Kind::Chat, &body).unwrap().splice_points();
     let rules = Adjustments { drop: vec!["seed".into()], ..Adjustments::default() };
-    let adjusted = adjust(&body, &points, "theirs", InjectUsage::Yes, &[&rules]);
+    let adjusted = adjust(Kind::Chat, &body, &points, "theirs", InjectUsage::Yes, &[&rules]);
     let found: Value = serde_json::from_slice(&adjusted.segments.concat()).unwrap();
     assert_eq!(found["stream_options"]["include_usage"], true);
     assert_eq!(found.get("seed"), None);
@@ -173,7 +229,7 @@ fn a_cap_holds_however_a_field_is_written() {
     for field in [r#""temperature":9"#, r#""temper\u0061ture":9"#, r#""temperature":0.5,"temperature":9"#] {
         let body = Bytes::from(format!("{{\"model\":\"ours\",\"messages\":[],{field}}}"));
         let points = read_head(Kind::Chat, &body).unwrap().splice_points();
-        let adjusted = adjust(&body, &points, "theirs", InjectUsage::No, &[&rules]);
+        let adjusted = adjust(Kind::Chat, &body, &points, "theirs", InjectUsage::No, &[&rules]);
         let text = String::from_utf8(adjusted.segments.concat()).unwrap();
         assert_eq!(text, r#"{"model":"theirs","messages":[],"temperature":1}"#, "{field}");
     }
@@ -190,5 +246,39 @@ fn a_value_that_is_not_taken_is_left_out_and_who_wants_no_calls_gets_no_tools() 
     ] {
         let (found, _) = changed(&asked(choice.clone()), &rules);
         assert_eq!((found.get("tool_choice"), found.get("tools").is_some()), (sent.as_ref(), tools), "{choice}");
+    }
+}
+
+#[test]
+fn a_request_for_vectors_is_given_fields_of_its_own_only() {
+    let rules = Adjustments {
+        drop: vec!["dimensions".into()],
+        default: pairs(&[("max_tokens", "100"), ("reasoning_split", "true"), ("encoding_format", "\"float\"")]),
+        set: pairs(&[("user", "\"app\""), ("temperature", "0"), ("house_field", "1")]),
+        ..Adjustments::default()
+    };
+    let body = Bytes::from_static(
+        br#"{"model":"ours","input":"x","user":"alice@example.org","dimensions":5,"house_field":2}"#,
+    );
+    let points = read_head(Kind::Embedding, &body).unwrap().splice_points();
+    let adjusted = adjust(Kind::Embedding, &body, &points, "theirs", InjectUsage::No, &[&rules]);
+    let found: Value = serde_json::from_slice(&adjusted.segments.concat()).unwrap();
+    let expected =
+        json!({ "model": "theirs", "input": "x", "user": "app", "house_field": 1, "encoding_format": "float" });
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn how_many_answers_a_changed_body_asks_for_is_told() {
+    let rules = Adjustments {
+        bounds: vec![("n".into(), Bounds { min: None, max: Some(1.0) })],
+        drop: vec!["seed".into()],
+        ..Adjustments::default()
+    };
+    for (more, choices) in [(json!({ "n": 3 }), 1), (json!({ "seed": 1 }), 1), (json!({ "n": 0, "seed": 1 }), 1)] {
+        let body = Bytes::from(chat(&more).to_string());
+        let points = read_head(Kind::Chat, &body).unwrap().splice_points();
+        let adjusted = adjust(Kind::Chat, &body, &points, "theirs", InjectUsage::No, &[&rules]);
+        assert_eq!(adjusted.choices, Some(choices), "{more}");
     }
 }
