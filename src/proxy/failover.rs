@@ -151,10 +151,13 @@ pub(super) async fn ask(
         && memmem::find(&objection.body, b"stream_options").is_some()
     {
         // The client has not asked for it, so it is not the client's fault.
-        tracing::info!(endpoint = %snapshot.model.endpoints[endpoint].id, "does not take stream_options: usage is estimated from now on");
-        target.server.spare_usage();
         let again = letter(snapshot, call, endpoint, InjectUsage::No);
         verdict = attempt(&worker.pool, &target, again, limits, held, &mut |headers| guard.hear(headers)).await;
+        // Some errors quote the whole request: only what is accepted without it was refused for it.
+        if matches!(verdict, Verdict::Stream(..) | Verdict::Plain(..)) {
+            tracing::info!(endpoint = %snapshot.model.endpoints[endpoint].id, "does not take stream_options: usage is estimated from now on");
+            target.server.spare_usage();
+        }
     }
     verdict
 }
