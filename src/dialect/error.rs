@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 const LONGEST_MESSAGE: usize = 300;
 /// So much is looked through for what an error means.
 const LONGEST_SAID: usize = 4_096;
+/// An error has no more names that say what it is. Each is compared with every rule.
+const MOST_NAMES: usize = 64;
 /// Fields that name a kind of error, in one provider's body or another's.
 const NAMES: [&str; 15] = [
     "code",
@@ -74,13 +76,19 @@ impl WireError {
             Value::Array(items) => items.iter().for_each(|item| self.gather(item, name)),
             Value::Object(_) if SILENT.contains(&name) => {}
             Value::Object(fields) => fields.iter().for_each(|(name, value)| self.gather(value, name)),
-            Value::String(text) if NAMES.contains(&name) => self.names.push(clip(text, LONGEST_MESSAGE)),
-            Value::Number(number) if NAMES.contains(&name) => self.names.push(number.to_string()),
+            Value::String(text) if NAMES.contains(&name) => self.name(clip(text, LONGEST_MESSAGE)),
+            Value::Number(number) if NAMES.contains(&name) => self.name(number.to_string()),
             Value::String(text) if !SILENT.contains(&name) && self.said.len() < LONGEST_SAID => {
                 self.said.push_str(&clip(text, LONGEST_SAID));
                 self.said.push('\n');
             }
             Value::String(_) | Value::Number(_) | Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    fn name(&mut self, name: String) {
+        if self.names.len() < MOST_NAMES {
+            self.names.push(name);
         }
     }
 
@@ -129,9 +137,28 @@ impl WireError {
     }
 }
 
-/// Whether an `error` field tells of one: some answers carry an empty one.
+/// Whether an `error` field tells of one though there is an answer beside it: many answers carry an empty one, or a
+/// number that says that there is none.
 pub(super) fn is_told(error: &RawValue) -> bool {
-    !matches!(error.get(), "{}" | "\"\"")
+    error.get().starts_with(['"', '{', '[']) && is_filled(error)
+}
+
+/// Whether there is anything in an `error` field.
+pub(super) fn is_filled(error: &RawValue) -> bool {
+    // What is nested too deep to be read is not empty.
+    serde_json::from_str::<Value>(error.get()).map_or(true, |error| !is_empty(&error))
+}
+
+/// Whether nothing is said: no text, no number but nought, and no list or object with a member that says something.
+pub(super) fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.iter().all(is_empty),
+        Value::Object(fields) => fields.values().all(is_empty),
+    }
 }
 
 fn text(value: &Value, names: &[&str]) -> Option<String> {
@@ -250,6 +277,13 @@ mod tests {
         let body: Value = serde_json::from_slice(&error_body("a \"b\"\n", "t", Some("model"), "c")).unwrap();
         assert_eq!(body["error"]["message"], "a \"b\"\n");
         assert_eq!(body["error"]["param"], "model");
+    }
+
+    #[test]
+    fn an_error_with_names_without_end_keeps_the_first() {
+        let details: Vec<_> = (0..50_000).map(|number| json!({ "code": format!("a{number}") })).collect();
+        let error = WireError::parse(json!({ "error": { "details": details } }).to_string().as_bytes());
+        assert_eq!((error.names.len(), error.names[0].as_str()), (MOST_NAMES, "a0"));
     }
 
     #[test]

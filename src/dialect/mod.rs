@@ -9,6 +9,7 @@ mod asked;
 pub mod balance;
 mod body;
 mod call_ids;
+mod choice_end;
 mod conversation;
 mod depth;
 mod effort;

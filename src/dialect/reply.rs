@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::choice_end::end_in_error;
 use super::error::{WireError, is_told};
 use super::estimate::answer_tokens;
 use super::{Kind, usage};
@@ -53,7 +54,7 @@ pub fn inspect_plain(kind: Kind, body: &Bytes) -> PlainReply {
         Kind::Chat | Kind::Completion => reply.choices,
         Kind::Embedding => reply.data,
     };
-    if is_error(&reply, answered) {
+    if is_error(kind, &reply, answered) {
         return PlainReply::Error(WireError::parse(text.as_bytes()));
     }
     PlainReply::Answer {
@@ -66,13 +67,12 @@ pub fn inspect_plain(kind: Kind, body: &Bytes) -> PlainReply {
 }
 
 /// Without an answer it is an error, whatever its shape.
-fn is_error(reply: &Skimmed<'_>, answered: Option<&RawValue>) -> bool {
-    reply.error.is_some_and(is_told) || answered.is_none_or(finished_in_error)
-}
-
-/// OpenRouter ends an answer that failed with this reason, beside whatever was produced.
-fn finished_in_error(choices: &RawValue) -> bool {
-    choices.get().contains("\"finish_reason\":\"error\"")
+fn is_error(kind: Kind, reply: &Skimmed<'_>, answered: Option<&RawValue>) -> bool {
+    let ends_badly = |choices| match kind {
+        Kind::Chat | Kind::Completion => end_in_error(choices),
+        Kind::Embedding => false,
+    };
+    reply.error.is_some_and(is_told) || answered.is_none_or(ends_badly)
 }
 
 #[cfg(test)]
@@ -106,6 +106,33 @@ mod tests {
             r#"{"choices":[{"finish_reason":"error"}],"error":{"message":"m","code":502}}"#,
         ] {
             assert!(matches!(inspect(body), PlainReply::Error(_)), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_reason_to_finish_tells_of_an_error_however_it_is_spaced() {
+        let answer = |reason: &str, message: &str| {
+            let body = format!(r#"{{"choices": [{{"finish_reason": "{reason}", "message": {message}}}]}}"#);
+            inspect_plain(Kind::Chat, &body.into())
+        };
+        let (nothing, something) = (r#"{"role":"assistant","content":""}"#, r#"{"content":"half an answer"}"#);
+        assert!(matches!(answer("error", something), PlainReply::Error(_)));
+        for reason in ["network_error", "sensitive", "model_context_window_exceeded"] {
+            assert!(matches!(answer(reason, nothing), PlainReply::Error(error) if error.names == [reason]));
+            assert!(matches!(answer(reason, something), PlainReply::Answer { .. }), "as in a stream: {reason}");
+        }
+        assert!(matches!(answer("stop", nothing), PlainReply::Answer { .. }));
+    }
+
+    #[test]
+    fn an_empty_error_beside_an_answer_is_none() {
+        for error in ["null", "false", "0", "7", "[]", "\" \"", "{ }", r#"{"message":"", "code": null}"#] {
+            let body = format!(r#"{{"choices":[{{"message":{{"content":"hi"}}}}],"error":{error}}}"#);
+            assert!(matches!(inspect_plain(Kind::Chat, &body.into()), PlainReply::Answer { .. }), "{error}");
+        }
+        for error in ["\"boom\"", r#"{"message":"m"}"#, r#"{"code":500}"#, "[\"m\"]"] {
+            let body = format!(r#"{{"choices":[],"error":{error}}}"#);
+            assert!(matches!(inspect_plain(Kind::Chat, &body.into()), PlainReply::Error(_)), "{error}");
         }
     }
 

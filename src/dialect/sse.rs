@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::error::{WireError, is_told};
+use super::choice_end::ChoiceEnd;
+use super::error::{WireError, is_filled, is_told};
 use super::estimate::delta_tokens;
 use super::usage;
 use crate::engine::Usage;
@@ -19,9 +20,6 @@ use crate::units::Tokens;
 
 /// No event of this API comes near; more than this without a blank line is no event stream.
 const MAX_FRAME: usize = 4 * 1024 * 1024;
-
-/// Reasons to finish by which Zhipu tells of errors.
-const BAD_ENDS: [&str; 3] = ["\"sensitive\"", "\"network_error\"", "\"model_context_window_exceeded\""];
 
 /// A frame that grows without end.
 #[derive(Debug, thiserror::Error)]
@@ -209,27 +207,6 @@ struct Choices<'a> {
     calls_tools: bool,
 }
 
-/// How a choice ends, if it does: the worse, the larger.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum ChoiceEnd {
-    #[default]
-    Usual,
-    /// For a reason that is an error to whoever has seen nothing yet.
-    Bad,
-    /// With an error.
-    Failed,
-}
-
-impl ChoiceEnd {
-    fn of(reason: Option<&str>) -> Self {
-        match reason {
-            Some("\"error\"") => Self::Failed,
-            Some(reason) if BAD_ENDS.contains(&reason) => Self::Bad,
-            Some(_) | None => Self::Usual,
-        }
-    }
-}
-
 impl<'a> Choices<'a> {
     fn add(&mut self, choice: &Choice<'a>) {
         let delta = choice.delta.as_ref();
@@ -325,10 +302,9 @@ fn inspect_data(data: Option<&str>, failed: bool) -> Inspection {
 fn inspect_chunk(chunk: &Chunk<'_>, data: &str) -> Inspection {
     let none = Choices::default();
     let choices = chunk.choices.as_ref().unwrap_or(&none);
-    if choices.worst_end == ChoiceEnd::Failed
-        || chunk.error.is_some_and(is_told)
-        || (chunk.choices.is_none() && chunk.error_code.is_some())
-    {
+    // Beside no choices a number tells of an error as well.
+    let alone = chunk.choices.is_none() && (chunk.error_code.is_some() || chunk.error.is_some_and(is_filled));
+    if choices.worst_end == ChoiceEnd::Failed || chunk.error.is_some_and(is_told) || alone {
         return Inspection::of(Frame::Error(WireError::parse(data.as_bytes())));
     }
     let reported = [chunk.usage, chunk.x_groq.as_ref().and_then(|groq| groq.usage), choices.usage];
