@@ -1,16 +1,19 @@
-//! A whole answer as the stream that the client asked for: some providers cannot stream, or not with tools.
+//! A whole answer as the stream that the client asked for: some providers cannot stream, or not with tools, and some
+//! answer as if they had not been asked to.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-/// The events of the chat completion in `body`, which is to end with a usage chunk if `usage_wanted`; `None` if it is
+/// The events of the completion in `body`, of a chat or a text, which is to end with a usage chunk if `usage_wanted`; `None` if it is
 /// none.
 pub fn events_of(body: &[u8], usage_wanted: bool) -> Option<Bytes> {
     let answer: Value = serde_json::from_slice(body).ok()?;
     let choices = answer.get("choices")?.as_array()?;
     let mut common: Map<String, Value> = answer.as_object()?.clone();
     let usage = common.remove("usage").filter(|usage| !usage.is_null());
-    common.insert("object".to_owned(), "chat.completion.chunk".into());
+    if common.get("object").is_none_or(|object| object != "text_completion") {
+        common.insert("object".to_owned(), "chat.completion.chunk".into());
+    }
     let mut text = String::with_capacity(body.len() * 2);
     let mut event = |choices: Vec<Value>, usage: Option<&Value>| {
         let mut chunk = common.clone();
@@ -33,6 +36,9 @@ pub fn events_of(body: &[u8], usage_wanted: bool) -> Option<Bytes> {
 
 /// All of a choice in one piece.
 fn content(choice: &Value) -> Option<Value> {
+    if let Some(text) = choice.get("text") {
+        return Some(json!({ "index": number(choice), "text": text, "logprobs": null, "finish_reason": null }));
+    }
     let mut delta = choice.get("message")?.clone();
     let calls = delta.get_mut("tool_calls").and_then(Value::as_array_mut);
     for (index, call) in calls.into_iter().flatten().enumerate() {
@@ -43,6 +49,9 @@ fn content(choice: &Value) -> Option<Value> {
 
 fn end(choice: &Value) -> Value {
     let reason = choice.get("finish_reason").cloned().unwrap_or_else(|| "stop".into());
+    if choice.get("text").is_some() {
+        return json!({ "index": number(choice), "text": "", "logprobs": null, "finish_reason": reason });
+    }
     json!({ "index": number(choice), "delta": {}, "finish_reason": reason })
 }
 
@@ -81,5 +90,17 @@ mod tests {
         assert_eq!((&found[2]["choices"], &found[2]["usage"]["total_tokens"]), (&json!([]), &json!(3)));
         assert!(events(false).iter().all(|chunk| chunk.get("usage").is_none()));
         assert!(events_of(b"{\"data\": []}", true).is_none());
+    }
+
+    #[test]
+    fn a_text_becomes_a_stream_of_texts() {
+        let body = json!({ "object": "text_completion", "choices": [{ "index": 0, "text": "hi", "finish_reason": "length" }] });
+        let bytes = events_of(body.to_string().as_bytes(), true).unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let found: Vec<Value> =
+            text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+        assert!(found.iter().all(|chunk| chunk["object"] == "text_completion"));
+        let choice = |at: usize| found[at]["choices"][0].clone();
+        assert_eq!((choice(0)["text"].clone(), choice(1)["finish_reason"].clone()), (json!("hi"), json!("length")));
     }
 }

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::outgoing::{self, Payload};
-use super::plain::{self, Collected, Plain};
+use super::plain::{self, Collected, Form, Plain};
 use super::pool::{Lease, LeasedBody, Pool, Reuse};
 use super::stream::{Ending, Reader, Step, UsageChunk, describe};
 use super::worker::Held;
@@ -42,6 +42,8 @@ pub(super) struct Letter<'a> {
     pub payload: Payload,
     /// What to do with the usage chunk.
     pub usage_chunk: UsageChunk,
+    /// In which form the client wants an answer that comes in one piece.
+    pub form: Form,
     /// How many answers are asked for.
     pub choices: u64,
 }
@@ -167,7 +169,7 @@ async fn exchange(
     held: &mut Held,
     heard: &mut Heard<'_>,
 ) -> Verdict {
-    let (kind, usage_chunk, choices) = (letter.kind, letter.usage_chunk, letter.choices);
+    let (kind, form, usage_chunk, choices) = (letter.kind, letter.form, letter.usage_chunk, letter.choices);
     let judge = Judge { faults: &target.faults, asked: Asked::new(letter.asked) };
     let (response, lease) = match send(pool, lease, target, letter, limits).await {
         Ok(sent) => sent,
@@ -183,7 +185,7 @@ async fn exchange(
     if is_event_stream(&parts.headers) {
         return open_stream(parts, Reader::new(body, usage_chunk, choices), held, &judge).await;
     }
-    match plain::collect(kind, &parts.headers, body, held).await {
+    match plain::collect(kind, form, &parts.headers, body, held).await {
         Ok(Collected::Error(error, body)) => disguised(parts, &error, body, &judge),
         Ok(Collected::Answer(answer)) => Verdict::Plain(parts, answer),
         Err(trouble) => Verdict::Failed(trouble),

@@ -14,7 +14,7 @@ use rand::RngExt as _;
 use tokio::time::Instant;
 
 use super::attempt::{Letter, Limits, Objection, Trouble, Verdict, attempt};
-use super::call::{Call, wished};
+use super::call::{Call, Purpose, wished};
 use super::ending::End;
 use super::exchange::Exchange;
 use super::failures::{Failures, may_be_taken_elsewhere};
@@ -25,13 +25,13 @@ use super::large::PlainRelay;
 use super::mirror;
 use super::outgoing::Payload;
 use super::overrides::Explain;
-use super::plain::Plain;
+use super::plain::{Form, Plain};
 use super::relay::{ReplyBody, StreamRelay};
 use super::reply::Refusal;
 use super::stream::UsageChunk;
 use super::watchdog::Watched;
 use super::worker::{Held, Worker};
-use crate::dialect::{Adjustments, InjectUsage, Kind, adjust, events_of};
+use crate::dialect::{Adjustments, InjectUsage, adjust};
 use crate::engine::{Admission, Cause, Entry, Mode, Plan, decide};
 use crate::ids::EndpointIx;
 use crate::observe::Outcome;
@@ -95,7 +95,7 @@ pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBod
             Verdict::Plain(parts, answer) => {
                 mirror::launch(&mut exchange, &call, endpoint);
                 exchange.adjusted = call.told(endpoint);
-                return commit_plain(exchange, &call, &parts, answer, deadline);
+                return commit_plain(exchange, &parts, answer, deadline);
             }
             Verdict::Stream(parts, reader) => {
                 mirror::launch(&mut exchange, &call, endpoint);
@@ -164,7 +164,6 @@ pub(super) async fn ask(
 
 fn commit_plain(
     mut exchange: Exchange,
-    call: &Call,
     parts: &response::Parts,
     answer: Plain,
     deadline: Instant,
@@ -176,15 +175,11 @@ fn commit_plain(
             }
             exchange.settle(End::Answered);
             exchange.ended(Outcome::Ok);
-            // Whoever asked for a stream gets one, whether its provider was not asked for it or did not give it.
-            let is_stream = call.kind == Kind::Chat && call.request.mode == Mode::Stream;
-            let usage_wanted = call.inject_usage == InjectUsage::No;
-            let events = is_stream.then(|| events_of(&answer.body, usage_wanted)).flatten();
             let mut head = reply_head(&mut exchange, parts);
-            if events.is_some() {
+            if let Form::Events(_) = answer.form {
                 head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
             }
-            Response::from_parts(head, ReplyBody::whole(events.unwrap_or(answer.body)))
+            Response::from_parts(head, ReplyBody::whole(answer.body))
         }
         Plain::Large(begun, body) => {
             let parts = reply_head(&mut exchange, parts);
@@ -291,7 +286,17 @@ fn letter<'a>(snapshot: &Snapshot, call: &'a Call, endpoint: EndpointIx, inject:
             InjectUsage::Yes => UsageChunk::Withheld,
             InjectUsage::No => UsageChunk::Wanted,
         },
+        form: form(call),
         choices: adjusted.choices.unwrap_or(call.choices),
+    }
+}
+
+/// Whoever asked for a stream gets one, whether its provider was not asked for it or did not give it.
+fn form(call: &Call) -> Form {
+    match (call.request.mode, call.purpose, call.inject_usage) {
+        (Mode::Stream, Purpose::Answer, InjectUsage::No) => Form::Events(UsageChunk::Wanted),
+        (Mode::Stream, Purpose::Answer, InjectUsage::Yes) => Form::Events(UsageChunk::Withheld),
+        (Mode::Stream, Purpose::Comparison, _) | (Mode::Plain | Mode::Embedding, ..) => Form::AsItComes,
     }
 }
 
