@@ -7,6 +7,8 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::beginning::begun;
+
 /// Longer messages are cut: some gateways answer with whole pages.
 const LONGEST_MESSAGE: usize = 300;
 /// So much is looked through for what an error means.
@@ -57,13 +59,21 @@ impl WireError {
     /// The error in `body`.
     pub fn parse(body: &[u8]) -> Self {
         match serde_json::from_slice::<Value>(body) {
-            Ok(value) => {
-                let mut error = Self::from_value(&value);
-                error.gather(&value, "");
-                error
-            }
+            Ok(value) => Self::from_whole(&value),
             Err(_) => Self::from_text(&String::from_utf8_lossy(body)),
         }
+    }
+
+    /// The error in a body of which no more than `beginning` was read.
+    pub fn parse_beginning(beginning: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(beginning);
+        begun(&text).map_or_else(|| Self::from_text(&text), |value| Self::from_whole(&value))
+    }
+
+    fn from_whole(value: &Value) -> Self {
+        let mut error = Self::from_value(value);
+        error.gather(value, "");
+        error
     }
 
     fn from_text(text: &str) -> Self {

@@ -7,6 +7,7 @@ mod adjust;
 mod adjustments;
 mod asked;
 pub mod balance;
+mod beginning;
 mod body;
 mod call_ids;
 mod choice_end;

@@ -13,6 +13,7 @@ use http::{HeaderMap, Response, StatusCode, response};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::error_reply::ErrorReply;
 use super::outgoing::{self, Payload};
 use super::plain::{self, Collected, Form, Plain};
 use super::pool::{Lease, LeasedBody, Pool, Reuse};
@@ -179,8 +180,7 @@ async fn exchange(
     heard(&parts.headers);
     let body = LeasedBody::new(incoming, lease);
     if !parts.status.is_success() {
-        let body = plain::read_error(body).await;
-        return refused_or_failed(parts, body, &judge);
+        return refused_or_failed(parts, ErrorReply::read(body).await, &judge);
     }
     if is_event_stream(&parts.headers) {
         return open_stream(parts, Reader::new(body, usage_chunk, choices), held, &judge).await;
@@ -243,16 +243,17 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
-fn refused_or_failed(parts: response::Parts, body: Bytes, judge: &Judge<'_>) -> Verdict {
-    let error = WireError::parse(&body);
+fn refused_or_failed(mut parts: response::Parts, reply: ErrorReply, judge: &Judge<'_>) -> Verdict {
+    let error = reply.error();
     let fault = judge.judge(parts.status, &error);
     let detail = format!("{}: {}", parts.status.as_u16(), error.redacted_message());
     match fault.failure.verdict() {
         Consequence::ReturnToClient | Consequence::Contested => {
+            let body = reply.for_client(&error, &mut parts.headers);
             Verdict::Refused(Box::new(Objection { parts, body, fault, detail }))
         }
         Consequence::TryElsewhere => {
-            let retry_after = retry_after(&parts.headers, &body);
+            let retry_after = retry_after(&parts.headers, reply.bytes());
             Verdict::Failed(Trouble { retry_after, ..Trouble::new(fault, detail) })
         }
     }

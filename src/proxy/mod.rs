@@ -9,6 +9,7 @@ mod call;
 mod conversation;
 pub mod dial;
 mod ending;
+mod error_reply;
 mod exchange;
 mod failover;
 mod failures;

@@ -6,12 +6,11 @@
 //! it is: it comes from a portal or a proxy on the way.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Body;
 
 use super::attempt::Trouble;
@@ -29,9 +28,6 @@ const MAX_HELD: usize = 1024 * 1024;
 const MAX_EVENTS: usize = 16 * 1024 * 1024;
 /// What will not fit anyway is not held any longer.
 const MAX_DOOMED: usize = 64 * 1024;
-/// The most that is read of an error's body, and for how long.
-const MAX_ERROR: usize = 64 * 1024;
-const ERROR_PATIENCE: Duration = Duration::from_secs(5);
 
 /// In which form the client wants an answer that comes in one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,19 +122,6 @@ fn judge(kind: Kind, form: Form, headers: &HeaderMap, body: Bytes) -> Result<Col
 /// Whether an object begins in what came so far.
 fn begins_object(chunks: &VecDeque<Bytes>) -> bool {
     chunks.iter().flatten().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
-}
-
-/// The body of an error reply, as far as it is worth reading. An error about an error says nothing new.
-pub(super) async fn read_error(body: LeasedBody) -> Bytes {
-    let read = Limited::new(body, MAX_ERROR).collect();
-    match tokio::time::timeout(ERROR_PATIENCE, read).await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "error body not read");
-            Bytes::new()
-        }
-        Err(_elapsed) => Bytes::new(),
-    }
 }
 
 fn join(chunks: VecDeque<Bytes>, length: usize) -> Bytes {
