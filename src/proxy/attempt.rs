@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Response, StatusCode, response};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -182,6 +182,10 @@ async fn exchange(
     if !parts.status.is_success() {
         return refused_or_failed(parts, ErrorReply::read(body).await, &judge);
     }
+    if let Some(coding) = coding(&parts.headers) {
+        let detail = format!("an answer that is encoded, which was not asked for: {coding}");
+        return Verdict::Failed(Trouble::new(Failure::Reset, detail));
+    }
     if is_event_stream(&parts.headers) {
         return open_stream(parts, Reader::new(body, usage_chunk, choices), held, &judge).await;
     }
@@ -243,6 +247,12 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
+/// How an answer is encoded, if it is.
+fn coding(headers: &HeaderMap) -> Option<&str> {
+    let coding = headers.get(CONTENT_ENCODING)?.to_str().ok()?.trim();
+    (!coding.is_empty() && !coding.eq_ignore_ascii_case("identity")).then_some(coding)
+}
+
 fn refused_or_failed(mut parts: response::Parts, reply: ErrorReply, judge: &Judge<'_>) -> Verdict {
     let error = reply.error();
     let fault = judge.judge(parts.status, &error);
@@ -291,6 +301,10 @@ async fn open_stream(parts: response::Parts, mut reader: Reader, held: &mut Held
                 let room = held.grow(now_held.saturating_sub(counted));
                 counted = now_held;
                 if counted > MAX_PREAMBLE || room == super::worker::Room::No {
+                    if !reader.is_understood() {
+                        let detail = "an event stream without an event of this API";
+                        return Verdict::Failed(Trouble::new(Failure::Reset, detail));
+                    }
                     break;
                 }
             }

@@ -62,6 +62,8 @@ pub(super) struct Reader {
     output: Tokens,
     calls: ToolCalls,
     content: bool,
+    /// Whether a frame was of this API.
+    understood: bool,
     /// Answers that are still to end.
     open: u64,
     done: bool,
@@ -79,6 +81,7 @@ impl Reader {
             output: Tokens::ZERO,
             calls: ToolCalls::default(),
             content: false,
+            understood: false,
             open: choices,
             done: false,
         }
@@ -107,6 +110,11 @@ impl Reader {
     /// Whether content, reasoning or a tool call has arrived.
     pub(super) const fn has_content(&self) -> bool {
         self.content
+    }
+
+    /// Whether anything has arrived that is of this API.
+    pub(super) const fn is_understood(&self) -> bool {
+        self.understood
     }
 
     /// Whether the answer is whole, though the stream may go on.
@@ -174,6 +182,7 @@ impl Reader {
             self.usage = Some(usage);
         }
         self.output += output;
+        self.understood |= !matches!(kind, Frame::KeepAlive | Frame::Other);
         match kind {
             Frame::KeepAlive => {
                 // Before the first content a comment would only fill what is held.
