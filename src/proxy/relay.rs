@@ -128,15 +128,11 @@ impl StreamRelay {
                 // The event itself is the explicit end; it is among the frames that are ready.
                 let said = self.exchange.conceal(error.redacted_message().into());
                 tracing::warn!(error = %said.escape_ascii(), "upstream sent an error after its answer had begun");
-                let rest = self.reader.as_deref_mut().map(drain_ready).unwrap_or_default();
+                let rest = self.drain();
                 let rest = self.exchange.conceal(rest);
                 self.cut_off(rest);
             }
-            Step::Ended(Ending::Complete) => {
-                let rest = self.reader.as_deref_mut().map(drain_ready).unwrap_or_default();
-                self.complete();
-                self.last_words = Some(rest).filter(|rest| !rest.is_empty());
-            }
+            Step::Ended(Ending::Complete) => self.complete(),
             Step::Ended(Ending::Truncated) => self.cut("the upstream ended its answer early"),
             Step::Broken(reason) => self.cut(&reason),
         }
@@ -165,10 +161,18 @@ impl StreamRelay {
         self.alarm.as_mut().reset(at);
     }
 
+    /// The frames that are ready.
+    fn drain(&mut self) -> Bytes {
+        let reader = self.reader.as_deref_mut();
+        reader.map(|reader| std::iter::from_fn(|| reader.pop()).flatten().collect()).unwrap_or_default()
+    }
+
     fn complete(&mut self) {
+        let rest = self.drain();
         self.settle(End::Answered);
         self.exchange.ended(Outcome::Ok);
         self.reader = None;
+        self.last_words = Some(rest).filter(|rest| !rest.is_empty());
     }
 
     fn cut(&mut self, reason: &str) {
@@ -178,7 +182,10 @@ impl StreamRelay {
         }
         tracing::warn!(reason, "stream cut after its answer had begun");
         let message = format!("the answer broke off: {reason}");
-        self.cut_off(dialect::error_event(&message, "api_error", "upstream_cut"));
+        let event = dialect::error_event(&message, "api_error", "upstream_cut");
+        // What came whole before the cut is the client's.
+        let rest = self.drain();
+        self.cut_off([rest, event].concat().into());
     }
 
     fn cut_off(&mut self, last_words: Bytes) {
@@ -229,8 +236,4 @@ fn note_first_token(exchange: &mut Exchange, reader: &Reader) {
     {
         call.first_token();
     }
-}
-
-fn drain_ready(reader: &mut Reader) -> Bytes {
-    std::iter::from_fn(|| reader.pop()).flatten().collect()
 }

@@ -13,6 +13,7 @@ mod accounting;
 mod affinity;
 mod again;
 mod allowance;
+mod answers;
 mod authority;
 mod bad_input;
 mod canary;
