@@ -33,7 +33,8 @@ pub struct Adjusted {
 impl Adjustments {
     /// Whether it could change `body`. Looks for names only, so that a body without them need not be read again.
     fn may_concern(&self, body: &[u8]) -> bool {
-        let has = |name: &str| memmem::find(body, name.as_bytes()).is_some();
+        let has = |text: &str| memmem::find(body, text.as_bytes()).is_some();
+        let has_field = |name: &str| has(&format!("\"{name}\""));
         let renamed = self.rename.iter().map(|(name, _)| name.as_str());
         let dropped = self.drop.iter().map(|path| nested::last_name(path));
         let replaced = self.replace.iter().map(|(path, ..)| nested::last_name(path));
@@ -41,7 +42,7 @@ impl Adjustments {
         let bounded = self.bounds.iter().map(|(name, _)| name.as_str());
         !self.default.is_empty()
             || !self.set.is_empty()
-            || renamed.chain(dropped).chain(replaced).chain(chosen).chain(bounded).any(has)
+            || renamed.chain(dropped).chain(replaced).chain(chosen).chain(bounded).any(has_field)
             || self.roles.iter().any(|(role, _)| has(role))
             || (self.content == Some(Content::Text) && has(messages::PART))
             || (self.call_ids == Some(CallIds::Nine) && has(messages::TOOL_CALL))

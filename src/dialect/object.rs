@@ -1,6 +1,7 @@
 //! The fields of a JSON object in their order, each with its value as text: to change some and leave the others alone.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -19,23 +20,24 @@ impl<'a> Object<'a> {
         serde_json::from_slice(text)
     }
 
-    /// The value of the field called `name`, as JSON; of several the last one, as most readers take it.
+    /// The value of the field called `name`, as JSON.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().rfind(|(known, _)| known == name).map(|(_, value)| &**value)
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 
-    /// Takes out every field called `name`. Says whether there was one.
+    /// Takes out the field called `name`. Says whether there was one.
     pub(super) fn remove(&mut self, name: &str) -> bool {
         let before = self.0.len();
         self.0.retain(|(known, _)| known != name);
         self.0.len() < before
     }
 
-    /// Gives the field called `name` another value, in JSON, or puts it at the end. There is one of it afterwards.
+    /// Gives the field called `name` another value, in JSON, or puts it at the end.
     pub(super) fn set(&mut self, name: &str, value: String) {
-        let at = self.0.iter().position(|(known, _)| known == name);
-        self.remove(name);
-        self.0.insert(at.unwrap_or(self.0.len()), (Cow::Owned(name.to_owned()), Cow::Owned(value)));
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => *known = Cow::Owned(value),
+            None => self.0.push((Cow::Owned(name.to_owned()), Cow::Owned(value))),
+        }
     }
 
     /// As JSON.
@@ -55,6 +57,18 @@ impl<'a> Object<'a> {
     }
 }
 
+/// Of fields with the same name the last: two readers might take another one each, and one may be checked here.
+fn last_of_each<'a>(fields: Vec<(Cow<'a, str>, Cow<'a, str>)>) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
+    let mut seen = HashSet::with_capacity(fields.len());
+    if fields.iter().all(|(name, _)| seen.insert(&**name)) {
+        return fields;
+    }
+    let mut seen = HashSet::with_capacity(fields.len());
+    let mut last: Vec<_> = fields.into_iter().rev().filter(|(name, _)| seen.insert(name.clone())).collect();
+    last.reverse();
+    last
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Fields;
@@ -72,7 +86,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
                     let value: &'de RawValue = map.next_value()?;
                     fields.push((name, Cow::Borrowed(value.get())));
                 }
-                Ok(Object(fields))
+                Ok(Object(last_of_each(fields)))
             }
         }
 

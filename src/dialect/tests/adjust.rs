@@ -27,11 +27,24 @@ fn chat(more: &Value) -> Value {
 }
 
 #[test]
+fn of_a_field_that_is_there_twice_one_goes_on() {
+    let body = Bytes::from_static(br#"{"model":"ours","messages":[],"temperature":9,"temperature":0.5,"seed":1}"#);
+    let points = read_head(Kind::Chat, &body).unwrap().splice_points();
+    let bounds = vec![("temperature".to_owned(), Bounds { min: None, max: Some(1.0) })];
+    let rules = Adjustments { drop: vec!["seed".into()], bounds, ..Adjustments::default() };
+    let adjusted = adjust(Kind::Chat, &body, &points, "theirs", InjectUsage::No, &[&rules]);
+    let text = String::from_utf8(adjusted.segments.concat()).unwrap();
+    assert_eq!(text, r#"{"model":"theirs","messages":[],"temperature":0.5}"#);
+}
+
+#[test]
 fn what_no_rule_finds_goes_on_byte_for_byte() {
     let body =
         Bytes::from_static(b"{ \"model\" :\"ours\",\"messages\":[],\n \"x\": 1e400, \"y\" : {\"temperature\":3} }");
     let points = read_head(Kind::Chat, &body).unwrap().splice_points();
-    let rules = Adjustments { drop: vec!["seed".into()], ..Adjustments::default() };
+    // `n` is a letter of almost everything, and no field of this.
+    let bounds = vec![("n".to_owned(), Bounds { min: None, max: Some(1.0) })];
+    let rules = Adjustments { drop: vec!["seed".into()], bounds, ..Adjustments::default() };
     let adjusted = adjust(Kind::Chat, &body, &points, "theirs", InjectUsage::No, &[&rules]);
     let text = String::from_utf8(adjusted.segments.concat()).unwrap();
     assert_eq!(text, String::from_utf8_lossy(&body).replace("ours", "theirs"));
