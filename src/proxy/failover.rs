@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, response};
-use memchr::memmem;
 use rand::RngExt as _;
 use tokio::time::Instant;
 
-use super::attempt::{Letter, Limits, Objection, Trouble, Verdict, attempt};
-use super::call::{Call, Purpose, wished};
+use super::ask::ask;
+use super::attempt::{Limits, Objection, Trouble, Verdict};
+use super::call::{Call, wished};
 use super::ending::End;
 use super::exchange::Exchange;
 use super::failures::{Failures, may_be_taken_elsewhere};
@@ -23,19 +23,15 @@ use super::headers;
 use super::hedge::race;
 use super::large::PlainRelay;
 use super::mirror;
-use super::outgoing::Payload;
 use super::overrides::Explain;
 use super::plain::{Form, Plain};
 use super::relay::{ReplyBody, StreamRelay};
 use super::reply::Refusal;
-use super::stream::UsageChunk;
 use super::watchdog::Watched;
-use super::worker::{Held, Worker};
-use crate::dialect::{Adjustments, InjectUsage, adjust};
+use super::worker::Held;
 use crate::engine::{Admission, Cause, Entry, Mode, Plan, decide};
 use crate::ids::EndpointIx;
 use crate::observe::Outcome;
-use crate::policy::model::Endpoint;
 use crate::runtime;
 use crate::state::Snapshot;
 
@@ -126,39 +122,6 @@ async fn alone(exchange: &mut Exchange, call: &Call, limits: Limits, held: &mut 
     let Some(guard) = exchange.call() else { return Verdict::Failed(Trouble::of_ours()) };
     let verdict = ask(&worker, &snapshot, call, guard, limits, held).await;
     exchange.waited(runtime::now().since(begun));
-    verdict
-}
-
-/// Sends and reads on to the commit point.
-pub(super) async fn ask(
-    worker: &Worker,
-    snapshot: &Snapshot,
-    call: &Call,
-    guard: &Guard,
-    limits: Limits,
-    held: &mut Held,
-) -> Verdict {
-    let endpoint = guard.endpoint();
-    let target = Arc::clone(&snapshot.seats[endpoint].target);
-    let takes_usage = target.server.takes_usage()
-        && !snapshot.model.endpoints[endpoint].adjustments.of(Mode::Stream).drops("stream_options")
-        && !call.is_faked(snapshot, endpoint);
-    let inject = if takes_usage { call.inject_usage } else { InjectUsage::No };
-    let first = letter(snapshot, call, endpoint, inject);
-    let mut verdict = attempt(&worker.pool, &target, first, limits, held, &mut |headers| guard.hear(headers)).await;
-    if let Verdict::Refused(objection) = &verdict
-        && inject == InjectUsage::Yes
-        && memmem::find(&objection.body, b"stream_options").is_some()
-    {
-        // The client has not asked for it, so it is not the client's fault.
-        let again = letter(snapshot, call, endpoint, InjectUsage::No);
-        verdict = attempt(&worker.pool, &target, again, limits, held, &mut |headers| guard.hear(headers)).await;
-        // Some errors quote the whole request: only what is accepted without it was refused for it.
-        if matches!(verdict, Verdict::Stream(..) | Verdict::Plain(..)) {
-            tracing::info!(endpoint = %snapshot.model.endpoints[endpoint].id, "does not take stream_options: usage is estimated from now on");
-            target.server.spare_usage();
-        }
-    }
     verdict
 }
 
@@ -264,40 +227,6 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
         snapshot.seats[*endpoint].cell.scored(*score);
     }
     plan
-}
-
-fn letter<'a>(snapshot: &Snapshot, call: &'a Call, endpoint: EndpointIx, inject: InjectUsage) -> Letter<'a> {
-    let Endpoint { model, adjustments, .. } = &snapshot.model.endpoints[endpoint];
-    let whole = Adjustments::whole_answer();
-    let is_faked = call.is_faked(snapshot, endpoint);
-    let mode = if is_faked { Mode::Plain } else { call.request.mode };
-    let mut rules = vec![&snapshot.model.routes[call.route].params, adjustments.of(mode)];
-    rules.extend(is_faked.then_some(&whole));
-    let adjusted = adjust(call.kind, &call.body, &call.splice, model, inject, &rules);
-    if !adjusted.told.is_empty() {
-        call.told.lock().push((endpoint, adjusted.told.join(", ")));
-    }
-    Letter {
-        kind: call.kind,
-        headers: &call.headers,
-        asked: &call.body,
-        payload: Payload::new(adjusted.segments),
-        usage_chunk: match inject {
-            InjectUsage::Yes => UsageChunk::Withheld,
-            InjectUsage::No => UsageChunk::Wanted,
-        },
-        form: form(call),
-        choices: adjusted.choices.unwrap_or(call.choices),
-    }
-}
-
-/// Whoever asked for a stream gets one, whether its provider was not asked for it or did not give it.
-fn form(call: &Call) -> Form {
-    match (call.request.mode, call.purpose, call.inject_usage) {
-        (Mode::Stream, Purpose::Answer, InjectUsage::No) => Form::Events(UsageChunk::Wanted),
-        (Mode::Stream, Purpose::Answer, InjectUsage::Yes) => Form::Events(UsageChunk::Withheld),
-        (Mode::Stream, Purpose::Comparison, _) | (Mode::Plain | Mode::Embedding, ..) => Form::AsItComes,
-    }
 }
 
 fn nothing_eligible(plan: &Plan, call: &Call) -> Refusal {

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tokio::time::sleep_until;
 
+use super::ask::ask;
 use super::attempt::{Limits, Trouble, Verdict};
 use super::call::{Call, wished};
 use super::ending::End;
 use super::exchange::Exchange;
-use super::failover::ask;
 use super::failures::Failures;
 use super::guard::{Guard, Leash};
 use super::worker::{Held, Worker};

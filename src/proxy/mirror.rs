@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use rand::RngExt as _;
 use tokio::time::{Instant, timeout_at};
 
+use super::ask::ask;
 use super::attempt::{Limits, Trouble, Verdict};
 use super::call::{Call, Purpose, Side, is_permitted};
 use super::ending::End;
 use super::exchange::Exchange;
-use super::failover::ask;
 use super::guard::Guard;
 use super::large::Passed;
 use super::overrides::Overrides;

@@ -4,6 +4,7 @@
 //! as the commit point, `relay` carries the rest, and `exchange` settles whatever happens.
 
 mod admission;
+mod ask;
 mod attempt;
 mod call;
 mod conversation;
