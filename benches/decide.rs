@@ -6,7 +6,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use faregate::engine::{
     Candidate, Capabilities, Content, EndpointState, Event, Handicap, Ledger, LengthClass, Limits, Mode, Objective,
-    Price, PromptEstimate, Request, RetryPolicy, RouteState, Thinking, Toll, Usage, View, decide,
+    Others, Price, PromptEstimate, Request, RetryPolicy, RouteState, Thinking, Toll, Usage, View, decide,
 };
 use faregate::ids::{EndpointIx, Position as _};
 use faregate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -85,7 +85,13 @@ fn decisions(c: &mut Criterion) {
     let flat: Vec<_> = candidates.iter().map(|candidate| Candidate { tier: 0, ..*candidate }).collect();
     // The same price for all, so that nobody can be left out for a bill that is too high.
     let equal: Vec<_> = flat.iter().map(|candidate| Candidate { price: prices.first(), ..*candidate }).collect();
-    let view = |candidates| View { objective: &objective, route, candidates, answer_timeout: Duration::from_secs(30) };
+    let view = |candidates| View {
+        objective: &objective,
+        route,
+        candidates,
+        answer_timeout: Duration::from_secs(30),
+        others: Others::None,
+    };
     let mut rng = StdRng::seed_from_u64(1);
     for (name, candidates) in [("in 3 tiers", &candidates), ("in one tier", &flat), ("at one price", &equal)] {
         let view = view(candidates);

@@ -54,7 +54,10 @@ pub(super) fn grant(snapshot: &Snapshot, id: &str, wish: &Wish, now: Timestamp) 
         tracing::info!(endpoint = %seat.cell.id, state = wish.state.label(), r#for = wish.r#for, "endpoint changed by an operator");
     }
     let ids: Vec<_> = meant.iter().map(|seat| seat.cell.id.as_str()).collect();
-    json(StatusCode::OK, &serde_json::json!({ "endpoint": id, "endpoints": ids }))
+    // Whoever resets one that was taken out by hand may expect it back.
+    let still = meant.iter().filter(|seat| wish.state == State::Reset && seat.cell.wish(now).0 != Override::Enabled);
+    let still: Vec<_> = still.map(|seat| seat.cell.id.as_str()).collect();
+    json(StatusCode::OK, &serde_json::json!({ "endpoint": id, "endpoints": ids, "still_out": still }))
 }
 
 fn apply(seat: &Seat, state: State, until: Option<Timestamp>) {

@@ -48,6 +48,9 @@ pub(super) struct Target {
 #[derive(Deserialize)]
 struct Changed {
     endpoints: Vec<String>,
+    /// Those that were taken out by hand, and are still out.
+    #[serde(default)]
+    still_out: Vec<String>,
 }
 
 /// Tells the daemon.
@@ -76,8 +79,12 @@ pub(super) fn run(command: EndpointCommand) -> anyhow::Result<u8> {
     let path = format!("/v1/endpoints/{}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(post::<Changed>(&model.server, &path, &wish))? {
-        Said::Done(Changed { endpoints }) => {
-            let lines: Vec<_> = endpoints.iter().map(|endpoint| format!("{endpoint}: {state}\n")).collect();
+        Said::Done(Changed { endpoints, still_out }) => {
+            let note = |endpoint: &String| {
+                if still_out.contains(endpoint) { " (it was taken out by hand, and still is: enable it)" } else { "" }
+            };
+            let line = |endpoint: &String| format!("{endpoint}: {state}{}\n", note(endpoint));
+            let lines: Vec<_> = endpoints.iter().map(line).collect();
             print(&lines.concat()).map(|()| 0)
         }
         Said::Refused(reason) => {

@@ -9,7 +9,7 @@ use rand::RngExt as _;
 
 use super::eligible::{Eligibility, Lengths, eligibility, fits, is_capable, is_stale};
 use super::features::{Mode, Objective, Request};
-use super::plan::{Candidate, Cause, Entry, Plan, Reason, View};
+use super::plan::{Candidate, Cause, Entry, Others, Plan, Reason, View};
 use super::score::{Forecast, Outline, Pool, standard_error};
 use super::shortlist::{LISTED, Look, Shortlist};
 use super::trial::Offer;
@@ -61,7 +61,8 @@ pub(super) fn decide_by(
         first.exploration = Dollars(offer.cost);
     }
     // Whoever is asked last is given all the time there is.
-    if let Some(last) = plan.entries.last_mut().filter(|_| ranked.len() < LISTED) {
+    let is_whole = ranked.len() < LISTED && view.others == Others::None;
+    if let Some(last) = plan.entries.last_mut().filter(|_| is_whole) {
         last.first_token_limit = setting.most;
     }
     plan

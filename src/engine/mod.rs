@@ -46,7 +46,7 @@ pub use features::{Capabilities, Handicap, Limits, Load, Mode, Objective, Reques
 pub use hedge::{HedgeAfter, HedgePolicy, hedge};
 pub use ledger::{Exhausted, Ledger, LimitKind, Reservation, Supplies};
 pub use lengths::LengthClass;
-pub use plan::{Admission, Candidate, Cause, Entry, Free, Left, Plan, Reason, View};
+pub use plan::{Admission, Candidate, Cause, Entry, Free, Left, Others, Plan, Reason, View};
 pub use price::{Price, PriceTier, Rates, Thought, Usage};
 pub use quota::QuotaReading;
 pub use route::{RouteReading, RouteState};

@@ -24,6 +24,18 @@ pub struct View<'a> {
     pub candidates: &'a [Candidate<'a>],
     /// The policy's longest wait for a stream's first token, or for the whole of any other answer.
     pub answer_timeout: Duration,
+    /// Whether others may be asked if these fail.
+    pub others: Others,
+}
+
+/// Who could answer besides those in a view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Others {
+    /// Nobody.
+    #[default]
+    None,
+    /// Some, who are asked if these fail.
+    Left,
 }
 
 /// An endpoint that could answer.
@@ -228,4 +240,20 @@ pub enum Reason {
     Ramp,
     /// It was slow when last heard of, and is being tried already.
     Stale,
+}
+
+impl Reason {
+    /// Why, for people: it follows the endpoint's name.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Incapable => "cannot do what is asked for",
+            Self::TooLong => "has too small a window",
+            Self::TooDear => "is too dear",
+            Self::Quota { .. } | Self::LargerThanLimit { .. } => "has no quota left",
+            Self::Broke { .. } => "has no money left",
+            Self::Blocked { .. } => "wants to be left alone",
+            Self::Open { .. } => "has failed",
+            Self::Probing | Self::Ramp | Self::Stale => "is being tried again",
+        }
+    }
 }

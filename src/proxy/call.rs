@@ -1,6 +1,6 @@
 //! A request that was read and admitted: what it asks for, and who may answer it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use super::reply::Refusal;
 use crate::dialect::{InjectUsage, Kind, SplicePoints};
 use crate::engine::{Capabilities, Mode, Objective, Request};
 use crate::ids::{EndpointIx, RouteIx};
+use crate::policy::model::ClientHeader;
 use crate::state::{Conversation, Snapshot, Warmth};
 
 /// A request that was read and admitted.
@@ -60,6 +61,15 @@ pub(super) enum Purpose {
     Comparison,
 }
 
+/// Who is asked for a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Who serves its name.
+    Named,
+    /// Who stands in for another model of the route as well.
+    AnyStandIn,
+}
+
 /// On which side of a canary a request is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Side {
@@ -73,13 +83,15 @@ pub(super) enum Side {
 impl Call {
     /// Whether `endpoint` may answer it: it serves the name that was asked for, the client's wishes let it, and its
     /// vectors can be compared with the route's.
-    pub(super) fn may_go_to(&self, snapshot: &Snapshot, endpoint: EndpointIx) -> bool {
+    pub(super) fn may_go_to(&self, snapshot: &Snapshot, endpoint: EndpointIx, reach: Reach) -> bool {
         let route = &snapshot.model.routes[self.route];
         let comparable = || match route.embeds_with(&snapshot.model, &self.asked) {
             Some(model) => snapshot.model.endpoints[endpoint].model == model,
             None => true,
         };
-        route.served_as.admits(endpoint, &self.asked)
+        let named = route.served_as.admits(endpoint, &self.asked);
+        let is_text = self.request.mode != Mode::Embedding;
+        (named || (reach == Reach::AnyStandIn && is_text && route.served_as.stands_in(endpoint)))
             && is_permitted(snapshot, &self.overrides, endpoint)
             && (self.request.mode != Mode::Embedding || comparable())
     }
@@ -91,12 +103,14 @@ impl Call {
         }
         let model = &snapshot.model;
         let candidates = model.routes[self.route].tiers.iter().flatten().map(|candidate| candidate.endpoint);
-        let possible = candidates.filter(|endpoint| self.may_go_to(snapshot, *endpoint));
-        let accounts: BTreeSet<&str> = possible.map(|one| &*model.keys[model.endpoints[one].key].account).collect();
+        let possible = candidates.filter(|endpoint| self.may_go_to(snapshot, *endpoint, Reach::Named));
+        let keys = possible.map(|one| &model.keys[model.endpoints[one].key]);
+        let accounts: BTreeMap<&str, &str> = keys.map(|key| (&*key.account, &*key.id)).collect();
         if accounts.len() < 2 {
             return Ok(());
         }
-        Err(Refusal::Pinned { accounts: accounts.into_iter().collect::<Vec<_>>().join(", ") })
+        let accounts = accounts.into_values().collect::<Vec<_>>().join(", ");
+        Err(Refusal::Pinned { accounts, may_name: model.allow_headers.has(ClientHeader::Only) })
     }
 
     /// Whether `endpoint` is on its side of the route's canary.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::ask::ask;
 use super::attempt::{Limits, Objection, Trouble, Verdict};
-use super::call::{Call, wished};
+use super::call::{Call, Reach, wished};
 use super::ending::End;
 use super::exchange::Exchange;
 use super::failures::{Failures, may_be_taken_elsewhere};
@@ -23,20 +23,18 @@ use super::headers;
 use super::hedge::race;
 use super::large::PlainRelay;
 use super::mirror;
+use super::nobody::nothing_eligible;
 use super::overrides::Explain;
 use super::plain::{Form, Plain};
 use super::relay::{ReplyBody, StreamRelay};
 use super::reply::Refusal;
 use super::watchdog::Watched;
 use super::worker::Held;
-use crate::engine::{Admission, Cause, Entry, Mode, Plan, decide};
+use crate::engine::{Admission, Entry, Mode, Others, Plan, decide};
 use crate::ids::EndpointIx;
 use crate::observe::Outcome;
 use crate::runtime;
 use crate::state::Snapshot;
-
-/// When to ask again if only a person can change the answer.
-const NOT_SOON: Duration = Duration::from_mins(1);
 
 /// Answers `call`.
 pub(super) async fn run(mut exchange: Exchange, call: Call) -> Response<ReplyBody> {
@@ -158,7 +156,7 @@ fn next_call(exchange: &mut Exchange, call: &Call, failures: &Failures) -> Resul
     let snapshot = Arc::clone(&exchange.snapshot);
     let mut plan = decide_again(exchange, call, failures);
     if plan.entries.is_empty() {
-        return Err(failures.or_else(&snapshot.model, || nothing_eligible(&plan, call)));
+        return Err(failures.or_else(&snapshot.model, || nothing_eligible(&snapshot, &plan, call)));
     }
     let is_retry = !failures.is_empty();
     if is_retry && !snapshot.routes[call.route].with(|state| state.withdraw(runtime::now())) {
@@ -182,7 +180,7 @@ fn next_call(exchange: &mut Exchange, call: &Call, failures: &Failures) -> Resul
     if is_retry {
         snapshot.routes[call.route].with(|state| state.give_back(runtime::now()));
     }
-    Err(failures.or_else(&snapshot.model, || nothing_eligible(&plan, call)))
+    Err(failures.or_else(&snapshot.model, || nothing_eligible(&snapshot, &plan, call)))
 }
 
 /// The terms of the best few, in dollars.
@@ -198,74 +196,42 @@ fn explain(snapshot: &Snapshot, plan: &Plan) -> String {
 fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
     let snapshot = &exchange.snapshot;
     let now = runtime::now();
-    let decide_among = |excluded: &[EndpointIx], side: bool| {
+    let mut is_new = failures.is_empty();
+    let mut decide_among = |excluded: &[EndpointIx], side: bool, reach: Reach| {
         let mut candidates = snapshot.candidates(call.route, &call.request, &call.warmth, excluded, now);
-        candidates.retain(|candidate| call.may_go_to(snapshot, candidate.endpoint));
-        candidates.retain(|candidate| !side || call.is_beside(snapshot, candidate.endpoint));
+        candidates.retain(|candidate| call.may_go_to(snapshot, candidate.endpoint, reach));
         candidates.retain(|candidate| failures.may_be_long_enough(candidate.context));
+        let all = candidates.len();
+        candidates.retain(|candidate| !side || call.is_beside(snapshot, candidate.endpoint));
         let wish = wished(snapshot, call);
         let mut view = snapshot.view(call.route, &call.request, &candidates, now);
         view.objective = &wish;
-        if failures.is_empty() {
+        view.others = if candidates.len() < all { Others::Left } else { Others::None };
+        if std::mem::take(&mut is_new) {
             snapshot.inlet.arrives(&view, &call.request, now);
         }
         decide(&view, &call.request, now, &mut *exchange.worker.rng.lock())
     };
     let mut plan = match failures.tried_or_barred() {
-        Some(excluded) => decide_among(&excluded, true),
+        Some(excluded) => decide_among(&excluded, true, Reach::Named),
         None => Plan::default(),
     };
     if plan.entries.is_empty() {
-        plan = decide_among(failures.tried(), true);
+        plan = decide_among(failures.tried(), true, Reach::Named);
     }
     // A canary that cannot answer is no reason not to, nor are the others if only the canary can.
     let is_sound = plan.entries.iter().any(|entry| entry.admission != Admission::LastResort);
     if !is_sound && snapshot.model.routes[call.route].canary.is_some() {
-        plan = decide_among(failures.tried(), false);
+        plan = decide_among(failures.tried(), false, Reach::Named);
+    }
+    if plan.entries.is_empty() && !snapshot.model.routes[call.route].served_as.is_empty() {
+        let more = decide_among(failures.tried(), false, Reach::AnyStandIn);
+        plan = if more.entries.is_empty() { plan } else { more };
     }
     for (endpoint, score) in &plan.scores {
         snapshot.seats[*endpoint].cell.scored(*score);
     }
     plan
-}
-
-fn nothing_eligible(plan: &Plan, call: &Call) -> Refusal {
-    let wait = wait(plan);
-    match plan.cause {
-        Some(Cause::ContextExceeded) => Refusal::ContextExceeded {
-            reason: format!("about {} prompt tokens fit no endpoint of this route", call.request.prompt),
-        },
-        Some(Cause::NoneCapable) => {
-            let needs: Vec<_> = call.request.needs.names().collect();
-            Refusal::Incapable {
-                reason: format!("no endpoint of this route can do what is asked for: {}", needs.join(", ")),
-            }
-        }
-        Some(Cause::TooDear) => {
-            let most = call.overrides.max_cost.unwrap_or_default().0;
-            Refusal::Incapable { reason: format!("no endpoint is expected to answer for {most} dollars at most") }
-        }
-        Some(Cause::Quota) => Refusal::RateLimited { wait },
-        Some(Cause::Broke) => Refusal::NoEndpoint {
-            reason: "the prepaid account of an endpoint that could serve this is empty, and no other may be used now"
-                .to_owned(),
-            wait,
-        },
-        None if !plan.entries.is_empty() => {
-            Refusal::NoEndpoint { reason: "other requests were faster; none is free now".to_owned(), wait }
-        }
-        Some(Cause::Unavailable) | None if plan.rejected.is_empty() => {
-            let reason = "every endpoint of this model is excluded by the policy, or taken out by hand";
-            Refusal::NoEndpoint { reason: reason.to_owned(), wait: Some(NOT_SOON) }
-        }
-        Some(Cause::Unavailable) | None => {
-            Refusal::NoEndpoint { reason: "no endpoint of this route may be used now".to_owned(), wait }
-        }
-    }
-}
-
-fn wait(plan: &Plan) -> Option<Duration> {
-    plan.retry_at.map(|at| at.since(runtime::now()))
 }
 
 /// The head of a reply that is committed to.

@@ -11,7 +11,7 @@ use tokio::time::sleep_until;
 
 use super::ask::ask;
 use super::attempt::{Limits, Trouble, Verdict};
-use super::call::{Call, wished};
+use super::call::{Call, Reach, wished};
 use super::ending::End;
 use super::exchange::Exchange;
 use super::failures::Failures;
@@ -158,7 +158,7 @@ fn rival(
     let mut asked = failures.tried_or_barred().unwrap_or_else(|| failures.tried().to_vec());
     asked.push(first.endpoint);
     let mut candidates = snapshot.candidates(call.route, &call.request, &call.warmth, &asked, now);
-    candidates.retain(|candidate| call.may_go_to(snapshot, candidate.endpoint));
+    candidates.retain(|candidate| call.may_go_to(snapshot, candidate.endpoint, Reach::Named));
     candidates.retain(|candidate| call.is_beside(snapshot, candidate.endpoint));
     let wish = wished(snapshot, call);
     let mut view = snapshot.view(call.route, &call.request, &candidates, now);

@@ -21,6 +21,7 @@ mod large;
 pub mod listener;
 mod listing;
 mod mirror;
+mod nobody;
 mod outgoing;
 mod overrides;
 mod patience;

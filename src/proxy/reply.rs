@@ -46,6 +46,11 @@ pub(super) enum Refusal {
         /// The model that was asked for.
         model: String,
     },
+    /// The client names a route that does not exist.
+    UnknownRoute {
+        /// What it is called.
+        route: String,
+    },
     /// A path that this version does not serve.
     UnsupportedEndpoint {
         /// The path.
@@ -65,6 +70,8 @@ pub(super) enum Refusal {
     Pinned {
         /// Whose.
         accounts: String,
+        /// Whether the client may say which.
+        may_name: bool,
     },
     /// The prompt fits no endpoint's context window.
     ContextExceeded {
@@ -124,7 +131,7 @@ impl Refusal {
             Self::BodyTimeout => shape(StatusCode::REQUEST_TIMEOUT, REQUEST, "request_timeout"),
             Self::Unauthorized => shape(StatusCode::UNAUTHORIZED, "authentication_error", "invalid_api_key"),
             Self::Forbidden { .. } => shape(StatusCode::FORBIDDEN, "permission_error", "route_not_allowed"),
-            Self::NoRoute { .. } => shape(StatusCode::NOT_FOUND, REQUEST, "no_route"),
+            Self::NoRoute { .. } | Self::UnknownRoute { .. } => shape(StatusCode::NOT_FOUND, REQUEST, "no_route"),
             Self::UnsupportedEndpoint { .. } => shape(StatusCode::NOT_FOUND, REQUEST, "unsupported_endpoint"),
             Self::WrongMethod { .. } => shape(StatusCode::METHOD_NOT_ALLOWED, REQUEST, "method_not_allowed"),
             Self::Incapable { .. } => shape(StatusCode::BAD_REQUEST, REQUEST, "no_capable_endpoint"),
@@ -144,6 +151,7 @@ impl Refusal {
             | Self::TooLarge { .. }
             | Self::BodyTimeout
             | Self::NoRoute { .. }
+            | Self::UnknownRoute { .. }
             | Self::UnsupportedEndpoint { .. }
             | Self::WrongMethod { .. }
             | Self::Incapable { .. }
@@ -169,6 +177,11 @@ impl Refusal {
             Self::NoRoute { model } => {
                 format!("no route serves the model '{model}'; GET /v1/models lists what may be asked for")
             }
+            Self::UnknownRoute { route } => {
+                format!(
+                    "x-faregate-route: the policy has no route '{route}'; leave the header out, or name one that it has"
+                )
+            }
             Self::UnsupportedEndpoint { path } => {
                 format!("{path} is not a path that faregate serves; try /v1/chat/completions")
             }
@@ -178,9 +191,10 @@ impl Refusal {
             | Self::NoEndpoint { reason, .. }
             | Self::UpstreamFailed { reason }
             | Self::UpstreamTimeout { reason } => reason.clone(),
-            Self::Pinned { accounts } => format!(
+            Self::Pinned { accounts, may_name } => format!(
                 "the request names a file or a sound that only the account has where it was made, and may go to any of \
-                 {accounts}; ask for the model as 'upstream/model', or name the upstream in x-faregate-only"
+                 {accounts}; ask for the model as 'upstream/model'{}",
+                if *may_name { ", or name the upstream in x-faregate-only" } else { "" }
             ),
             Self::RateLimited { .. } => "the quota of every endpoint that may serve this is used up for now".into(),
         }
@@ -190,6 +204,7 @@ impl Refusal {
         match self {
             Self::Invalid { param, .. } => *param,
             Self::NoRoute { .. } | Self::Forbidden { .. } => Some("model"),
+            Self::UnknownRoute { .. } => Some("x-faregate-route"),
             Self::TooLarge { .. }
             | Self::BodyTimeout
             | Self::Unauthorized
@@ -240,6 +255,7 @@ impl Refusal {
             | Self::Unauthorized
             | Self::Forbidden { .. }
             | Self::NoRoute { .. }
+            | Self::UnknownRoute { .. }
             | Self::UnsupportedEndpoint { .. }
             | Self::Pinned { .. }
             | Self::ContextExceeded { .. } => {}

@@ -138,7 +138,10 @@ fn resolve(exchange: &Exchange, head: &Head<'_>, wanted: Option<&str>) -> Result
         }
         None => model.names.resolve(&head.model),
     };
-    let route = found.ok_or_else(|| Refusal::NoRoute { model: wanted.map_or_else(named, str::to_owned) })?;
+    let route = found.ok_or_else(|| match wanted {
+        Some(route) => Refusal::UnknownRoute { route: route.to_owned() },
+        None => Refusal::NoRoute { model: named() },
+    })?;
     let allowed = exchange.tenant.is_none_or(|tenant| model.tenants[tenant].may_use(&model.routes[route]));
     if !allowed {
         return Err(Refusal::Forbidden { model: named() });

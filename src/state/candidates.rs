@@ -3,7 +3,7 @@
 use super::affinity::Warmth;
 use super::snapshot::Snapshot;
 use super::wish::Override;
-use crate::engine::{Candidate, Handicap, LengthClass, Price, Request, View};
+use crate::engine::{Candidate, Handicap, LengthClass, Others, Price, Request, View};
 use crate::ids::{EndpointIx, RouteIx};
 use crate::policy::model::Endpoint;
 use crate::units::Timestamp;
@@ -100,6 +100,7 @@ impl Snapshot {
             route: self.routes[route].read(LengthClass::of(request), now),
             candidates,
             answer_timeout: policy.timeouts.answer(request.mode),
+            others: Others::None,
         }
     }
 }

@@ -198,6 +198,10 @@ async fn endpoints_are_taken_out_and_brought_back_by_name() {
     std::fs::write(known, text + tenants).unwrap();
     let reset = tell("reset", "up", known.to_owned()).await.unwrap();
     assert!(reset.status.success(), "{reset:?}");
+    assert!(tell("drain", "up", known.to_owned()).await.unwrap().status.success());
+    let reset = tell("reset", "up", known.to_owned()).await.unwrap();
+    assert!(String::from_utf8_lossy(&reset.stdout).contains("still is: enable it"), "{reset:?}");
+    assert!(tell("enable", "up", known.to_owned()).await.unwrap().status.success());
     let disabled = tell_more(&["disable", "up", "--for", "1s"], known).await;
     assert!(disabled.status.success(), "{disabled:?}");
     assert_eq!(send(pair.data, chat(false)).await.unwrap().0, 503);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use faregate::engine::{
     Candidate, Capabilities, Content, Demand, EndpointState, Event, Failure, Free, Grant, Handicap, Ledger, Left,
-    LengthClass, Limits, Mode, Objective, Price, PromptEstimate, Rates, Request, Reservation, Resource, RetryPolicy,
-    RouteState, Sample, Sampler, Supply, Thinking, Tick, Toll, Unit, Usage, View, decide,
+    LengthClass, Limits, Mode, Objective, Others, Price, PromptEstimate, Rates, Request, Reservation, Resource,
+    RetryPolicy, RouteState, Sample, Sampler, Supply, Thinking, Tick, Toll, Unit, Usage, View, decide,
 };
 use faregate::ids::{EndpointIx, Position as _};
 use faregate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -211,6 +211,7 @@ impl Buyer for Ours {
             route: self.route.read(LengthClass::of(&request), now),
             candidates: &candidates,
             answer_timeout: Duration::from_secs_f64(PATIENCE),
+            others: Others::None,
         };
         let plan = decide(&view, &request, now, &mut StdRng::seed_from_u64(self.seed ^ order.id as u64));
         if let Some(stands_for) = sampled {

@@ -107,8 +107,8 @@ fn moving() -> (Rig, Vec<std::sync::Arc<faregate::simulated::Provider>>) {
         )
     };
     let names = ["openai", "zhipu", "zhinao"];
-    let models = ["gpt-4o", "glm-5.3", "360gpt2-pro"];
-    let providers: Vec<_> = models.iter().map(|model| provider(serving(&[model]))).collect();
+    let models: [&[&str]; 3] = [&["gpt-4o"], &["glm-5.3", "glm-5.3-flash"], &["360gpt2-pro"]];
+    let providers: Vec<_> = models.iter().map(|models| provider(serving(models))).collect();
     let config = names.map(upstream).concat();
     let hosts: Vec<_> = names.iter().copied().zip(&providers).collect();
     (Rig::new(&config, include_str!("../../policies/migrate-from-openai.toml"), &hosts), providers)
@@ -137,6 +137,56 @@ async fn an_application_on_openais_names_goes_on_when_openai_refuses_its_region(
     long["messages"][1]["content"] = "word ".repeat(60_000).into();
     let reply = rig.post("/v1/chat/completions", &long).await;
     assert_eq!((reply.status.as_u16(), reply.header("x-faregate-upstream")), (200, "zhipu"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_openai_that_says_nothing_is_given_up_while_there_is_time_for_others() {
+    for stream in [false, true] {
+        let (rig, providers) = moving();
+        providers[0].set_fault(Some(Fault::HangBeforeHead));
+        for number in 0..3 {
+            let mut body = talk(number, None);
+            body["model"] = "gpt-4o".into();
+            body["stream"] = stream.into();
+            let reply = rig.post("/v1/chat/completions", &body).await;
+            assert_eq!(reply.status, 200, "{}", reply.text());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_stand_in_of_a_model_can_do_one_of_another_model_does() {
+    let (rig, providers) = moving();
+    providers[0].set_fault(Some(Fault::Outage));
+    let picture = json!([{ "type": "image_url", "image_url": { "url": "data:image/png;base64,AA==" } }]);
+    for number in 0..3 {
+        let mut body = talk(number, None);
+        body["model"] = "gpt-4o".into();
+        body["messages"][1]["content"] = picture.clone();
+        let reply = rig.post("/v1/chat/completions", &body).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.header("x-faregate-model")),
+            (200, "glm-5.3-flash"),
+            "{}",
+            reply.text()
+        );
+    }
+    // Words alone stay with the model's own.
+    let mut body = talk(9, None);
+    body["model"] = "gpt-4o".into();
+    let reply = rig.post("/v1/chat/completions", &body).await;
+    assert!(["glm-5.3", "360gpt2-pro"].contains(&reply.header("x-faregate-model")), "{:?}", reply.headers);
+
+    // What nobody can do is said, and who is left alone for what.
+    let schema = json!({ "type": "json_schema", "json_schema": { "name": "a", "schema": { "type": "object" } } });
+    body["response_format"] = schema;
+    // For want of anything better OpenAI is asked once more, and then left alone for a moment.
+    rig.post("/v1/chat/completions", &body).await;
+    let reply = rig.post("/v1/chat/completions", &body).await;
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    for word in ["openai/gpt-4o#literal has failed (reset)", "zhipu/glm-5.3#literal cannot do what is asked for"] {
+        assert!(reply.text().contains(word), "{}", reply.text());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -49,7 +49,12 @@ async fn a_client_can_name_who_answers_and_by_which_route() {
         assert_eq!(ask(&rig, &[(name, value)]).await.header("x-faregate-upstream"), expected, "{name}: {value}");
     }
     for name in ["nowhere", "unlisted"] {
-        assert_eq!(ask(&rig, &[("x-faregate-route", name)]).await.code(), "no_route", "{name}");
+        let reply = ask(&rig, &[("x-faregate-route", name)]).await;
+        assert_eq!(
+            (reply.code().as_str(), reply.json()["error"]["param"].as_str()),
+            ("no_route", Some("x-faregate-route"))
+        );
+        assert!(reply.text().contains(&format!("no route '{name}'")), "{}", reply.text());
     }
 }
 

@@ -14,7 +14,7 @@ use super::decide::decide_by;
 use super::shortlist::Look;
 use super::{
     Candidate, Capabilities, Content, EndpointState, Event, Handicap, Ledger, LengthClass, Limits, Mode, Objective,
-    Plan, Price, PromptEstimate, Request, RetryPolicy, RouteReading, RouteState, Thinking, Toll, Usage, View,
+    Others, Plan, Price, PromptEstimate, Request, RetryPolicy, RouteReading, RouteState, Thinking, Toll, Usage, View,
 };
 use crate::ids::{EndpointIx, Position as _};
 use crate::units::{Dollars, PricePerMtok, Share, Timestamp, Tokens};
@@ -158,6 +158,7 @@ pub(super) fn plan_by(
             Mode::Stream => Duration::from_secs(30),
             Mode::Plain | Mode::Embedding => Duration::from_mins(5),
         },
+        others: Others::None,
     };
     decide_by(look, &view, request, now, &mut StdRng::seed_from_u64(seed))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::catalog;
 use crate::ids::{EndpointIx, UpstreamIx};
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{Candidate, Endpoint, Excluded, Served, ServedAs};
+use crate::policy::model::{Candidate, Endpoint, Excluded, Served, ServedAs, Upstream};
 use crate::policy::nearest::nearest;
 use crate::policy::raw::provider::Provider;
 use crate::policy::raw::routes::Entry;
@@ -151,7 +151,8 @@ impl<'a> Resolver<'a> {
         if self.tables.broken.contains(named.upstream) {
             return Vec::new();
         }
-        let Some(upstream) = self.tables.upstream(named.upstream) else {
+        let upstreams = self.upstreams(named);
+        let Some(upstream) = upstreams.first().copied() else {
             match self.context.providers.find(named.upstream) {
                 Some(provider) => self.not_configured(named, &provider),
                 None => self.unknown_upstream(named),
@@ -164,8 +165,8 @@ impl<'a> Resolver<'a> {
             return Vec::new();
         }
         let is_meant = |endpoint: &Endpoint| named.model == EVERY || &*endpoint.model == named.model;
-        let of_model = self.tables.of(upstream).filter(|(_, endpoint)| is_meant(endpoint));
-        let of_model = of_model.map(|(ix, _)| ix).collect::<Vec<_>>();
+        let of_model = upstreams.iter().flat_map(|upstream| self.tables.of(*upstream));
+        let of_model = of_model.filter(|(_, endpoint)| is_meant(endpoint)).map(|(ix, _)| ix).collect::<Vec<_>>();
         if of_model.is_empty() && named.model != EVERY {
             self.unknown_model(named, upstream);
         }
@@ -178,6 +179,14 @@ impl<'a> Resolver<'a> {
             (named.model == EVERY).then(|| Served { own, ..Served::default() })
         };
         found.into_iter().map(|endpoint| Found { endpoint, served: own(endpoint) }).collect()
+    }
+
+    /// The upstream of that name. `openai/*` is whatever is asked for at OpenAI: where none is called so, its accounts.
+    fn upstreams(&self, named: Named<'_>) -> Vec<UpstreamIx> {
+        let called_so = self.tables.upstream(named.upstream);
+        let is_account = |one: &Upstream| named.model == EVERY && one.provider.as_deref() == Some(named.upstream);
+        let accounts = self.tables.upstreams.iter().filter(|(_, one)| called_so.is_none() && is_account(one));
+        called_so.into_iter().chain(accounts.map(|(upstream, _)| upstream)).collect()
     }
 
     /// Every configured endpoint that stands in for any model, each for the names of those.
@@ -263,11 +272,19 @@ impl<'a> Resolver<'a> {
         } else if self.skipped.borrow_mut().insert(name.to_owned()) {
             let message = format!("`{name}` is not configured; its endpoints are skipped");
             let mut upstreams = self.tables.upstreams.values();
-            let hint = upstreams.find(|upstream| upstream.provider.as_deref() == Some(name)).map_or_else(
-                || format!("to use it, add [upstreams.{name}] with provider = \"{name}\" and keys"),
-                |upstream| format!("the upstream `{}` is an account of this provider", upstream.name),
-            );
-            self.report(Diagnostic::note(place, message).hint(hint));
+            self.report(match upstreams.find(|upstream| upstream.provider.as_deref() == Some(name)) {
+                None => {
+                    let hint = format!("to use it, add [upstreams.{name}] with provider = \"{name}\" and keys");
+                    Diagnostic::note(place, message).hint(hint)
+                }
+                Some(account) => {
+                    let hint = format!(
+                        "the upstream `{0}` is an account of this provider: write `{0}/…` here, or call it `{name}`",
+                        account.name
+                    );
+                    Diagnostic::warning(place, message).hint(hint)
+                }
+            });
         }
     }
 

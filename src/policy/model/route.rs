@@ -140,6 +140,11 @@ impl ServedAs {
         self.0.insert(endpoint, known.and(served));
     }
 
+    /// Whether each endpoint serves all names.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The names that an endpoint serves under; `None` for all.
     pub fn of(&self, endpoint: EndpointIx) -> Option<&Served> {
         self.0.get(&endpoint)
@@ -153,6 +158,11 @@ impl ServedAs {
         }
         let Some(stem) = undated(asked) else { return false };
         served.stands_for.contains(stem) || (served.own.as_deref() == Some(stem) && !self.is_somebodys_own(asked))
+    }
+
+    /// Whether `endpoint` came as a stand-in for some models: where those for one cannot answer, those for others may.
+    pub fn stands_in(&self, endpoint: EndpointIx) -> bool {
+        self.0.get(&endpoint).is_some_and(|served| !served.stands_for.is_empty())
     }
 
     fn is_somebodys_own(&self, asked: &str) -> bool {

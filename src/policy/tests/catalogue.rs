@@ -45,7 +45,7 @@ fn every_row_of_the_catalogue_compiles_without_a_word() {
     assert!(words.is_empty(), "{words:#?}");
     let model = loaded.model.unwrap();
     assert_eq!(model.upstreams.len(), 28);
-    assert_eq!(model.endpoints.len(), 146);
+    assert_eq!(model.endpoints.len(), 147);
     for endpoint in model.endpoints.values() {
         let price = endpoint.price.as_ref().unwrap_or_else(|| panic!("{} has no price", endpoint.id));
         assert!(
@@ -193,4 +193,18 @@ fn moving_away_from_openai_keeps_to_the_model_that_is_asked_for() {
         let stood_in_for = served(name).iter().any(|id| !id.starts_with("openai/"));
         assert!(stood_in_for || name.starts_with("text-embedding"), "nobody stands in for {name}");
     }
+}
+
+#[test]
+fn whatever_is_asked_for_at_a_provider_is_asked_of_its_accounts_whatever_they_are_called() {
+    let config = "[upstreams.mine]\nprovider = \"openai\"\nkeys = [\"env:KEY\"]\n\
+                  [upstreams.glm]\nprovider = \"zhipu\"\nkeys = [\"env:KEY\"]\n";
+    let policy = |cluster: &str| format!("[[routes]]\nname = \"r\"\nmodels = [\"gpt-*\"]\ncluster = [{cluster}]\n");
+    let model = World::new(config, &policy("[\"openai/*\"], [\"@*\"]")).model();
+    let tiers = tiers(&model, "gpt-4o");
+    assert!(tiers[0].contains(&"mine/gpt-4o#KEY".to_owned()), "{tiers:?}");
+    // A model by its name is one of an upstream by its name.
+    let complaints = World::new(config, &policy("[\"openai/gpt-4o\"], [\"glm/glm-5.3\"]")).complaints();
+    assert!(complaints.contains("warning: `openai` is not configured"), "{complaints}");
+    assert!(complaints.contains("write `mine/…` here"), "{complaints}");
 }
