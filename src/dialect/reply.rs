@@ -51,7 +51,8 @@ pub fn inspect_plain(kind: Kind, body: &Bytes) -> PlainReply {
     }
     let Ok(reply) = serde_json::from_str::<Skimmed<'_>>(text) else { return PlainReply::NotJson };
     let answered = match kind {
-        Kind::Chat | Kind::Completion => reply.choices,
+        // None at all is no answer either, and billed to nobody.
+        Kind::Chat | Kind::Completion => reply.choices.filter(|choices| !is_empty(choices.get())),
         Kind::Embedding => reply.data,
     };
     if is_error(kind, &reply, answered) {
@@ -64,6 +65,10 @@ pub fn inspect_plain(kind: Kind, body: &Bytes) -> PlainReply {
             Kind::Embedding => Tokens::ZERO,
         },
     }
+}
+
+fn is_empty(list: &str) -> bool {
+    list.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(|inner| inner.trim_ascii().is_empty())
 }
 
 /// Without an answer it is an error, whatever its shape.
@@ -92,7 +97,8 @@ mod tests {
 
     #[test]
     fn blank_lines_before_the_answer_do_not_hide_it() {
-        assert!(matches!(inspect("\n\n\n{\"choices\":[]}"), PlainReply::Answer { .. }));
+        let body = "\n\n\n{\"choices\":[{\"message\":{\"content\":\"hi\"}}]}";
+        assert!(matches!(inspect(body), PlainReply::Answer { .. }));
     }
 
     #[test]
@@ -107,6 +113,16 @@ mod tests {
         ] {
             assert!(matches!(inspect(body), PlainReply::Error(_)), "{body}");
         }
+    }
+
+    #[test]
+    fn an_answer_without_a_choice_is_none() {
+        for choices in ["[]", "[ ]", "null"] {
+            let body = format!(r#"{{"id":"1","choices":{choices},"usage":null}}"#);
+            assert!(matches!(inspect_plain(Kind::Chat, &body.into()), PlainReply::Error(_)), "{choices}");
+        }
+        let vectors = Bytes::from_static(br#"{"data":[]}"#);
+        assert!(matches!(inspect_plain(Kind::Embedding, &vectors), PlainReply::Answer { .. }));
     }
 
     #[test]
@@ -138,7 +154,8 @@ mod tests {
 
     #[test]
     fn error_null_is_no_error_and_half_a_reply_is_no_answer() {
-        assert!(matches!(inspect(r#"{"choices":[],"error":null}"#), PlainReply::Answer { .. }));
+        let answer = r#"{"choices":[{"message":{"content":"hi"}}],"error":null}"#;
+        assert!(matches!(inspect(answer), PlainReply::Answer { .. }));
         assert_eq!(inspect(r#"{"choices":[{"mess"#), PlainReply::NotJson);
         assert_eq!(inspect("<html>bad gateway</html>"), PlainReply::NotJson);
     }
