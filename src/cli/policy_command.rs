@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::policy::{BUILTIN, builtin};
+use crate::policy::{BUILTIN, Builtin, builtin};
 
 /// One line per built-in policy.
 pub(super) fn list() -> String {
@@ -15,11 +15,16 @@ pub(super) fn list() -> String {
     })
 }
 
-/// The text of the policy called `name` (`balanced` or `builtin:balanced`); else what is wrong with the name.
+/// The text of the policy called `name`; else what is wrong with the name.
 pub(super) fn show(name: &str) -> Result<&'static str, String> {
-    let known = BUILTIN.map(|one| one.name).join(", ");
+    named(name).map(|one| one.text)
+}
+
+/// The policy called `name` (`balanced` or `builtin:balanced`); else what is wrong with the name.
+pub(super) fn named(name: &str) -> Result<&'static Builtin, String> {
+    let known = || BUILTIN.map(|one| one.name).join(", ");
     let found = builtin(name.strip_prefix("builtin:").unwrap_or(name));
-    found.map(|one| one.text).ok_or_else(|| format!("there is no built-in policy `{name}`; there are: {known}"))
+    found.ok_or_else(|| format!("there is no built-in policy `{name}`; there are: {}", known()))
 }
 
 #[cfg(test)]

@@ -241,3 +241,24 @@ fn bad_input_is_refused_with_its_place_and_a_remedy() {
         without_secrets(said);
     }
 }
+
+#[test]
+fn a_built_in_policy_comes_along_to_be_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = [("OPENAI_API_KEY", "sk-live-1"), ("ZHIPU_API_KEY", "sk-live-2")];
+    let unknown = faregate(&["init", "--policy", "migrate"], folder.path(), &keys);
+    assert_eq!((unknown.status.code(), fs::read_dir(folder.path()).unwrap().count()), (Some(2), 0));
+    assert!(said(&unknown).contains("there are: balanced, cheapest"), "{}", said(&unknown));
+
+    let init = faregate(&["init", "--policy", "migrate-from-openai"], folder.path(), &keys);
+    assert_eq!(init.status.code(), Some(0), "{}", said(&init));
+    let policy = fs::read_to_string(folder.path().join("policy.toml")).unwrap();
+    assert_eq!(policy, include_str!("../../policies/migrate-from-openai.toml"));
+    let configuration = fs::read_to_string(folder.path().join("faregate.toml")).unwrap();
+    assert!(
+        configuration.contains("policy = \"policy.toml\"") && !configuration.contains("dashscope"),
+        "{configuration}"
+    );
+    let check = faregate(&["check", "faregate.toml"], folder.path(), &keys);
+    assert_eq!(check.status.code(), Some(0), "{}", said(&check));
+}

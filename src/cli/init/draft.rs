@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::engine::{Limits, Price};
+use crate::policy::Builtin;
 use crate::policy::model::{Secret, UNLISTED};
 
 use super::remarks::Remarks;
@@ -134,9 +135,16 @@ pub(super) struct Draft {
     pub(super) remarks: Remarks,
     /// What could be tried besides.
     pub(super) hint: Option<String>,
+    /// A built-in policy that is copied, to be changed; in place of routes.
+    pub(super) copied: Option<&'static Builtin>,
 }
 
 impl Draft {
+    /// With a copy of a built-in policy.
+    pub(super) fn with_policy(self, copied: Option<&'static Builtin>) -> Self {
+        Self { copied, hint: self.hint.filter(|_| copied.is_none()), ..self }
+    }
+
     /// What the remarks are about.
     pub(super) fn heading(&self) -> &'static str {
         if self.routes.is_empty() { "Left to do:" } else { "Not taken over as it was:" }

@@ -17,7 +17,7 @@ pub(super) fn draft(catalogue: &Catalogue, env: &dyn Fn(&str) -> Option<String>)
     let deployments = catalogue.offers().iter().flat_map(|offer| accounts(offer, catalogue, env)).collect::<Vec<_>>();
     let has = |name: &str| deployments.iter().any(|one| one.address.provider == Some(name));
     let moving = has("openai") && STAND_INS.into_iter().any(has);
-    let hint = "or \"builtin:migrate-from-openai\": the names of OpenAI's models stay, and others answer more and more of them";
+    let hint = "or \"builtin:migrate-from-openai\" (`faregate init --policy migrate-from-openai` copies it): the names of OpenAI's models stay, and others answer more and more of them";
     let mut draft = Draft { hint: moving.then(|| hint.to_owned()), unlisted: Unlisted::Allow, ..Draft::default() };
     let unlisted = |one: &&Rc<Deployment>| !catalogue.is_listed(&one.address);
     for name in deployments.iter().filter(unlisted).map(|one| &one.wish) {

@@ -37,6 +37,7 @@ use self::report::Made;
 use self::texts::{KEYS, POLICY, Proof, Texts};
 use self::write::{Existing, File, Reader, WriteError};
 use super::{complain, environment as variable, print};
+use crate::policy::Builtin;
 use crate::runtime;
 
 /// What may be asked of `init`.
@@ -48,6 +49,9 @@ pub(super) struct InitArgs {
     /// Take over the channels of one-api or new-api, all pages that their API gives, one after another (`-`: standard input).
     #[arg(long, value_name = "FILE")]
     from_one_api: Option<PathBuf>,
+    /// Copy this built-in policy beside it, to be changed (`faregate policy list` has their names).
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["from_litellm", "from_one_api"])]
+    policy: Option<String>,
     /// Where to write; policy.toml and keys/ come beside it (`-`: standard output, and no files).
     #[arg(short, long, value_name = "FILE", default_value = "faregate.toml")]
     output: PathBuf,
@@ -62,7 +66,13 @@ pub(super) fn run(args: &InitArgs) -> anyhow::Result<u8> {
     let (drafted, source) = match (&args.from_litellm, &args.from_one_api) {
         (Some(path), _) => (read(path)?.and_then(|text| litellm::draft(&text, &catalogue, &variable)), Some(path)),
         (None, Some(path)) => (read(path)?.and_then(|text| one_api::draft(&text, &catalogue)), Some(path)),
-        (None, None) => (Ok(environment::draft(&catalogue, &variable)), None),
+        (None, None) => match copied(args.policy.as_deref()) {
+            Ok(copied) => (Ok(environment::draft(&catalogue, &variable).with_policy(copied)), None),
+            Err(complaint) => {
+                complain(&format!("error: {complaint}"));
+                return Ok(2);
+            }
+        },
     };
     match (drafted, source) {
         (Err(fault), source) => Ok(refuse(&fault, source)),
@@ -76,6 +86,11 @@ pub(super) fn run(args: &InitArgs) -> anyhow::Result<u8> {
         }
         (Ok(draft), source) => settle(args, &draft, source, &catalogue),
     }
+}
+
+/// The built-in policy called `name`, if one is asked for; else what is wrong with the name.
+fn copied(name: Option<&str>) -> Result<Option<&'static Builtin>, String> {
+    name.map(super::policy_command::named).transpose()
 }
 
 fn refuse(fault: &Fault, source: Option<&PathBuf>) -> u8 {

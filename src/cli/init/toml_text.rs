@@ -6,6 +6,7 @@ use crate::units::PricePerMtok;
 use super::draft::{Draft, printable};
 use super::layout::{Access, Layout, Upstream};
 use super::models::{Basis, Model};
+use super::texts::POLICY;
 
 /// How long a line of a comment may be.
 const WIDTH: usize = 116;
@@ -32,8 +33,8 @@ pub(super) fn configuration(draft: &Draft, layout: &Layout, origin: &str) -> Str
             text += &item(remark);
         }
     }
-    let policy = if draft.routes.is_empty() { "builtin:balanced" } else { "policy.toml" };
-    put!(text, "\npolicy = {}", quoted(policy));
+    let has_own = !draft.routes.is_empty() || draft.copied.is_some();
+    put!(text, "\npolicy = {}", quoted(if has_own { POLICY } else { "builtin:balanced" }));
     draft.hint.iter().for_each(|hint| text += &comment(hint));
     text += "\n[server]\nlisten = \"127.0.0.1:3273\"  # the applications' base URL is http://127.0.0.1:3273/v1\n";
     text += "admin = \"127.0.0.1:3274\"   # /metrics, /readyz, and what it is doing\n";
