@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
@@ -15,8 +16,22 @@ use super::reply::Refusal;
 pub(super) async fn admit(exchange: &mut Exchange, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
     // Before the body: a stranger shall not make us read 32 MiB.
     identify(exchange, headers)?;
+    refuse_encoded(headers)?;
     let server = &exchange.snapshot.model.server;
     read_body(body, server.max_body, server.body_timeout).await
+}
+
+/// Bodies are read, and none of the providers takes others than plain ones.
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), Refusal> {
+    let coding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity");
+    if coding.eq_ignore_ascii_case("identity") {
+        return Ok(());
+    }
+    let coding = coding.chars().take(40).collect::<String>();
+    Err(Refusal::Invalid {
+        message: format!("content-encoding: `{coding}` is not taken; send the body as it is"),
+        param: Some("content-encoding"),
+    })
 }
 
 /// Finds out whose request it is.

@@ -192,3 +192,14 @@ async fn what_only_one_account_has_is_not_asked_of_others() {
     assert_eq!(rig.post("/v1/chat/completions", &ask("b/m")).await.status, 502);
     assert_eq!(a.stats().requests, 0, "never elsewhere");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_compressed_is_refused_by_that_name() {
+    let up = provider(serving(&["m"]));
+    let rig = Rig::new(&upstream("up", "m", "1", "1"), "", &[("up", &up)]);
+    let mut request = post("/v1/chat/completions", &b"\x1f\x8b\x08"[..]);
+    request.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+    let reply = rig.send(request).await.unwrap();
+    assert_eq!((reply.status.as_u16(), reply.json()["error"]["param"].as_str()), (400, Some("content-encoding")));
+    assert!(reply.text().contains("`gzip` is not taken"), "{}", reply.text());
+}

@@ -36,7 +36,10 @@ fn read(source: &At<KeySource>, context: &Context<'_>) -> Option<String> {
         KeySource::Env(name) => {
             let text = context.inputs.variable(name);
             if text.is_none() {
-                refuse(format!("the variable `{name}` is not set"), "set it in the environment of the process");
+                refuse(
+                    format!("the variable `{name}` is not set"),
+                    "set it in the environment of the process, or take out who needs it",
+                );
             }
             text
         }
