@@ -226,6 +226,7 @@ fn add_keys(
         (None, Origin::Listed(..) | Origin::Own) => &[],
     };
     if keys.is_empty() && raw.spoiled == Spoiled::No {
+        warn_of_no_keys(raw, origin, context);
         let id = Arc::from(raw.name.value.as_str());
         let account = format!("{}@", raw.name.value).into();
         let key = tables.keys.push(Key { upstream, name: None, id, account, secret: None, limits: raw.limits });
@@ -254,6 +255,17 @@ fn add_keys(
             Some(Access { key: tables.keys.push(entry), name: Some(name), models: key.models.clone() })
         })
         .collect()
+}
+
+/// A provider of the catalogue that wants keys is not called at its own address without any. Whatever stands in front of
+/// it and has them has an address of its own.
+fn warn_of_no_keys(raw: &RawUpstream, origin: &Origin, context: &Context<'_>) {
+    let Origin::Listed(provider, host) = origin else { return };
+    let (Some(variable), None) = (provider.key_variables(*host).first(), &raw.base_url) else { return };
+    let message = format!("{} refuses requests without a key, and `{}` has none", provider.title, raw.name.value);
+    let hint = format!("write keys = [\"env:{variable}\"], or the `base_url` of what has the keys");
+    let place = raw.keys_place.as_ref().unwrap_or(&raw.place);
+    context.report.push(Diagnostic::warning(place, message).hint(hint));
 }
 
 fn warn_of_plain_text(

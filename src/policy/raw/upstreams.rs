@@ -30,6 +30,8 @@ pub(crate) struct Upstream {
     pub(crate) provider: Option<At<String>>,
     pub(crate) region: Option<At<String>>,
     pub(crate) keys: Option<Vec<Key>>,
+    /// Where they are said.
+    pub(crate) keys_place: Option<Place>,
     pub(crate) limits: Limits,
     /// An agreed discount, or a tax.
     pub(crate) price_times: Option<Decimal>,
@@ -62,10 +64,13 @@ pub(crate) fn upstream(name: At<String>, node: &Node<'_>) -> Option<Upstream> {
             let hint = "name a `provider` of the catalogue, or say where to call with `base_url`";
             fields.report.push(Diagnostic::error(&place, format!("`{}` has no address", name.value)).hint(hint));
         }
+        let keys = fields.at("keys", |node| node.list(keys::key));
+        let (keys, keys_place) = keys.map(|keys| (keys.value, keys.place)).unzip();
         let upstream = Upstream {
             provider: fields.at("provider", word),
             region: fields.at("region", word),
-            keys: fields.get("keys", |node| node.list(keys::key)),
+            keys,
+            keys_place,
             limits: fields.get("limits", models::limits).unwrap_or_default(),
             price_times: fields.get("price_times", |node| node.quantity(factor)),
             base_url: fields.at("base_url", address),

@@ -1,5 +1,6 @@
 //! The rules of configuration and policy, as a user meets them: texts in, model or diagnostics out.
 
+mod accepted;
 mod bypass;
 mod catalogue;
 mod contract;
