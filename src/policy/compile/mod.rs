@@ -10,6 +10,7 @@ mod endpoints;
 mod exchange;
 mod feeds;
 mod idle;
+mod keys;
 mod listing;
 mod names;
 mod price;

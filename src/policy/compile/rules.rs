@@ -5,7 +5,7 @@
 
 use crate::engine::{Price, Rates};
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{Endpoint, MaxPrice, Upstream};
+use crate::policy::model::{Addressed, Endpoint, MaxPrice, Upstream};
 use crate::policy::raw::policy::{Defaults, Require, UnknownPrice};
 use crate::policy::source::At;
 use crate::units::PricePerMtok;
@@ -90,7 +90,13 @@ impl Rules {
         }
         let wanted = self.regions.join(" or ");
         if upstream.regions.is_empty() {
-            return Some(format!("region unknown; the policy requires {wanted}"));
+            let remedy = match upstream.addressed {
+                Addressed::ByCatalogue => String::new(),
+                Addressed::ByOperator => {
+                    format!(": at a base_url of its own, `regions = [\"…\"]` of `{}` has to tell it", upstream.name)
+                }
+            };
+            return Some(format!("region unknown; the policy requires {wanted}{remedy}"));
         }
         // Data may be processed in any of an upstream's regions, so each must be fine.
         let outside = upstream.regions.iter().find(|region| !covered(region, &self.regions))?;

@@ -127,7 +127,7 @@ fn renamed(node: &Node<'_>) -> Option<Vec<(String, String)>> {
     node.entries(|name, node| {
         let to = word(node)?;
         if to == name.value {
-            node.error(format!("`{to}` is its name already"), Some("leave it out, or write another name".to_owned()));
+            node.error("this is its name already", Some("leave it out, or write another name".to_owned()));
             return None;
         }
         Some((field(name, node)?, field(node.at(to), node)?))
@@ -187,7 +187,7 @@ fn number(node: &Node<'_>) -> Option<f64> {
     };
     let found = found.filter(|number: &f64| number.is_finite());
     if found.is_none() {
-        node.error("expected a number", None);
+        node.error("expected a number", Some("write it without quotes, such as 0.5".to_owned()));
     }
     found
 }

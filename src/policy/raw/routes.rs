@@ -170,7 +170,9 @@ fn equivalent(node: &Node<'_>) -> Option<Equivalence> {
 
 /// What is not usual: some of it is a matter of law.
 fn failover_on(node: &Node<'_>) -> Option<Vec<Failure>> {
-    node.list(|node| node.choice(&[("content_filter", Failure::ContentFiltered)]))
+    const NAMED: [(&str, Failure); 2] =
+        [("content_filter", Failure::ContentFiltered), ("content_filtered", Failure::ContentFiltered)];
+    node.list(|node| node.choice(&NAMED))
 }
 
 /// Second tries are off unless both are said.
@@ -233,7 +235,8 @@ fn entry(node: &Node<'_>) -> Option<Entry> {
         return Some(Entry { endpoint: node.at(endpoint), handicap: None });
     }
     if !node.is_table() {
-        node.error("expected an endpoint: `upstream/model` in quotes, or a table", None);
+        let hint = "write \"upstream/model\", or { endpoint = \"upstream/model\", handicap = \"10%\" }";
+        node.error("expected an endpoint: a text in quotes, or a table", Some(hint.to_owned()));
         return None;
     }
     node.fields(|fields| {

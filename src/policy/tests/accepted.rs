@@ -77,7 +77,7 @@ fn a_cap_is_no_less_than_nothing() {
 fn a_quirk_that_does_nothing_or_the_wrong_thing_is_pointed_out() {
     for (quirk, expected) in [
         ("bounds = { temperature = {} }", "warning: this bounds nothing"),
-        ("rename = { a = \"a\" }", "error: `a` is its name already"),
+        ("rename = { a = \"a\" }", "error: `a`: this is its name already"),
         ("only = { x = [] }", "= help: write drop = [\"x\"]"),
     ] {
         let text = of_upstream(&format!("quirks = [{{ {quirk} }}]"));

@@ -99,8 +99,8 @@ fn stale_and_unknown_exchange_rates_are_said() {
     let text =
         complaints(&format!("{rate}{CONFIG}"), "[defaults]\nmax_price = { input = \"1 EUR\", output = \"1 GBP\" }");
     assert!(text.contains("error: no exchange rate is known for `GBP`\n --> etc/p.toml:2:"), "{text}");
-    assert!(text.contains("error: `0` is not a rate: a currency is worth something"), "{text}");
-    assert!(text.contains("error: `soon` is not a date"), "{text}");
+    assert!(text.contains("error: `usd`: `0` is not a rate: a currency is worth something"), "{text}");
+    assert!(text.contains("error: `as_of`: `soon` is not a date"), "{text}");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_route_without_active_endpoints_is_a_warning_that_says_why() {
 #[test]
 fn a_region_list_that_requires_nothing_is_refused() {
     let text = complaints(CONFIG, "[defaults]\nrequire = { regions = [] }");
-    assert!(text.contains("error: an empty list requires nothing"), "{text}");
+    assert!(text.contains("error: `regions`: an empty list requires nothing"), "{text}");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_wrong_key_raises_no_false_alarm_about_what_needs_it() {
     let policy = "[[routes]]\nname = \"r\"\ncluster = [\"a/m1#KEY\", \"a/m1#second\"]";
     let loaded = World::new(&config, policy).load();
     let messages = loaded.diagnostics.iter().map(|one| one.message.as_str()).collect::<Vec<_>>();
-    assert_eq!(messages, ["a key must say where it comes from", "the variable `GONE` is not set"]);
+    assert_eq!(messages, ["`keys[0]`: a key must say where it comes from", "the variable `GONE` is not set"]);
 }
 
 #[test]

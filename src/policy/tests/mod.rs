@@ -9,6 +9,7 @@ mod feeds;
 mod mistakes;
 mod model;
 mod prices;
+mod remedies;
 mod secrets;
 mod tariffs;
 
