@@ -220,7 +220,12 @@ mod tests {
         assert!(alone.stdout.contains("no upstream and no provider called `house`"), "{}", alone.stdout);
         assert_eq!(alone.exit_code, 2);
         let with = run(&files, "p.toml", Some("f.toml"), Format::Plain, Resolve::No);
-        assert_eq!((with.exit_code, with.stdout.lines().last()), (0, Some("p.toml: ok (1 note)")), "{}", with.stdout);
+        assert_eq!(
+            (with.exit_code, with.stdout.lines().last()),
+            (0, Some("p.toml: ok (1 warning, 1 note)")),
+            "{}",
+            with.stdout
+        );
     }
 
     #[test]
@@ -240,7 +245,8 @@ mod tests {
         let outcome = run(&files, "f.toml", None, Format::Json, Resolve::Yes);
         let said: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
         assert_eq!((&said["valid"], &said["files"][0]["file"]), (&true.into(), &"f.toml".into()));
-        assert_eq!(said["files"][0]["diagnostics"][0]["severity"], "note");
+        let severities = said["files"][0]["diagnostics"].as_array().unwrap().iter().map(|one| &one["severity"]);
+        assert_eq!(severities.collect::<Vec<_>>(), ["warning", "note", "note"]);
         let first = &said["files"][0]["resolved"]["routes"][0]["tiers"][0][0];
         assert_eq!(first["endpoint"], "zhipu/glm-5.3#ZHIPU_API_KEY");
     }

@@ -20,6 +20,7 @@ use super::exchange::Exchange;
 use super::keys::{self, Access};
 use super::listing::{Listing, models_of};
 use super::providers;
+use super::rules::Rules;
 use super::tariff::Said;
 use super::{Context, allowances, idle, price};
 
@@ -49,14 +50,14 @@ impl Tables {
 }
 
 /// Compiles all upstreams.
-pub(super) fn compile(upstreams: &[RawUpstream], exchange: &Exchange, context: &Context<'_>) -> Tables {
+pub(super) fn compile(upstreams: &[RawUpstream], rules: &Rules, exchange: &Exchange, context: &Context<'_>) -> Tables {
     let mut tables = Tables::default();
     for raw in upstreams {
         if raw.spoiled == Spoiled::Yes {
             tables.broken.insert(raw.name.value.clone());
         }
         match Origin::find(raw, context) {
-            Some(origin) => add(raw, &origin, &mut tables, exchange, context),
+            Some(origin) => add(raw, &origin, rules, &mut tables, exchange, context),
             None => {
                 tables.broken.insert(raw.name.value.clone());
             }
@@ -136,7 +137,14 @@ fn faults(raw: &RawUpstream, origin: &Origin, context: &Context<'_>) -> FaultTab
     FaultTable::new([Some(Arc::new(raw.errors.clone())), listed, Some(usual)].into_iter().flatten().collect())
 }
 
-fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Exchange, context: &Context<'_>) {
+fn add(
+    raw: &RawUpstream,
+    origin: &Origin,
+    rules: &Rules,
+    tables: &mut Tables,
+    exchange: &Exchange,
+    context: &Context<'_>,
+) {
     let own_url = raw.base_url.as_ref().map(|url| url.value.clone());
     // Another address may process data elsewhere, so the catalogue's regions hold for its own address only.
     let listed = origin.host().filter(|_| own_url.is_none());
@@ -180,6 +188,9 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
     let names: Vec<_> = tables.of(upstream).map(|(_, endpoint)| Arc::clone(&endpoint.model)).collect();
     allowances::warn_of_idle(raw, &names, context);
     idle::warn(raw, origin, &models, context);
+    if !tables.broken.contains(&raw.name.value) {
+        idle::warn_of_unpriced(raw, origin, tables, upstream, rules, context);
+    }
     note_absent(raw, origin, upstream, tables);
 }
 

@@ -60,8 +60,8 @@ pub(crate) struct Context<'a> {
 pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, context: &Context<'_>) -> Option<Model> {
     let exchange = Exchange::new(&config.exchange, context);
     let server = server::compile(&config.server, &config.tenants, context);
-    let tables = endpoints::compile(&config.upstreams, &exchange, context);
     let base = Base::new(policy, &exchange, context);
+    let tables = endpoints::compile(&config.upstreams, &base.rules, &exchange, context);
     let mut routes = routes::compile(policy, &base, &tables, &exchange, context);
     let named = routes.len();
     let names = names::compile(policy, &base, &tables, &mut routes, context);

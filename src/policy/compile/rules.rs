@@ -71,16 +71,30 @@ impl Rules {
         }
         match &endpoint.price {
             Some(price) => self.price_refusal(price).map_or(Verdict::Allowed, Verdict::Excluded),
-            None if self.max_price != MaxPrice::default() => {
-                Verdict::Excluded("price unknown; the policy sets a max_price".to_owned())
+            None => self.verdict_on_unpriced(),
+        }
+    }
+
+    /// What becomes of an endpoint whose price is not known.
+    pub(super) fn verdict_on_unpriced(&self) -> Verdict {
+        if self.max_price != MaxPrice::default() {
+            return Verdict::Excluded("price unknown; the policy sets a max_price".to_owned());
+        }
+        match self.unknown_price {
+            UnknownPrice::Exclude => {
+                Verdict::Excluded("price unknown; the policy's unknown_price is \"exclude\"".to_owned())
             }
-            None => match self.unknown_price {
-                UnknownPrice::Exclude => {
-                    Verdict::Excluded("price unknown; the policy's unknown_price is \"exclude\"".to_owned())
-                }
-                UnknownPrice::LastResort => Verdict::LastResort,
-                UnknownPrice::Allow => Verdict::Allowed,
-            },
+            UnknownPrice::LastResort => Verdict::LastResort,
+            UnknownPrice::Allow => Verdict::Allowed,
+        }
+    }
+
+    /// What the policy could say so that endpoints without a price are used, after advice about their price.
+    pub(super) fn or_allow(&self) -> &'static str {
+        if self.max_price == MaxPrice::default() {
+            "; or write unknown_price = \"last_resort\" in the policy's [defaults]"
+        } else {
+            ""
         }
     }
 

@@ -82,6 +82,11 @@ price = { input = "0 USD", output = "0 USD" }
 [upstreams.b.models.unpriced]
 "#;
 
+/// The same without the model whose price is not known, and which is warned of.
+pub(super) fn priced() -> String {
+    CONFIG.replace("[upstreams.b.models.unpriced]\n", "")
+}
+
 /// The route that serves a model name.
 pub(super) fn route<'m>(model: &'m Model, name: &str) -> &'m Route {
     &model.routes[model.names.resolve(name).unwrap_or_else(|| panic!("nothing serves {name}"))]
