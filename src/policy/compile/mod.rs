@@ -26,7 +26,7 @@ mod tenants;
 
 use std::path::Path;
 
-use super::diagnostic::Diagnostics;
+use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::inputs::Inputs;
 use super::model::{Feed, Model};
 use super::raw::config::Config;
@@ -72,6 +72,9 @@ pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, con
     if context.report.errors() > 0 {
         return None;
     }
+    if config.upstreams.is_empty() {
+        context.report.push(nothing_to_call());
+    }
     let changes = tables.endpoints.values().filter_map(|endpoint| endpoint.price_changes_at);
     let renewals = tables.allowances.values().filter_map(|allowance| allowance.ends);
     let next_price_change = changes.chain(renewals).min();
@@ -93,4 +96,9 @@ pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, con
         files: context.inputs.files(),
         fingerprint: context.inputs.fingerprint(),
     })
+}
+
+fn nothing_to_call() -> Diagnostic {
+    let hint = "add [upstreams.NAME] with a provider and its keys; `faregate init` writes a first configuration";
+    Diagnostic::general(Severity::Warning, "no upstream is configured, so that nothing is served").hint(hint)
 }
