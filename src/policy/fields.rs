@@ -31,7 +31,9 @@ impl<'t> Document<'t> {
         let (tree, errors) = DeTable::parse_recoverable(text);
         let syntax = if errors.is_empty() { Syntax::Whole } else { Syntax::Broken };
         let file = SourceFile::new(name, text, &hidden(text, tree.get_ref(), syntax));
-        syntax::complaints(text, &file, &errors).into_iter().for_each(|one| report.push(one));
+        for one in syntax::complaints(text, &file, &errors) {
+            report.push(one);
+        }
         Self { tree, file, syntax }
     }
 
@@ -172,7 +174,9 @@ impl<'t> Fields<'t> {
 
     /// Fields that belong into another kind of file.
     pub(crate) fn elsewhere(&self, names: &[&'static str], file: &str) {
-        names.iter().for_each(|name| self.know(name, Standing::Elsewhere));
+        for name in names {
+            self.know(name, Standing::Elsewhere);
+        }
         for name in names.iter().filter(|name| self.has(name)) {
             let place = self.name_place(name);
             let message = format!("`{name}` does not belong here");

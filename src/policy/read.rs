@@ -112,7 +112,9 @@ impl<'t> Node<'t> {
 
     /// A table of known fields; what `read` does not ask for is reported as unknown.
     pub(crate) fn fields<T>(&self, read: impl FnOnce(&Fields<'_>) -> T) -> Option<T> {
-        let Some(table) = self.value.as_table() else { return self.mismatch("a table", remedy::fields(self, read)) };
+        let Some(table) = self.value.as_table() else {
+            return self.mismatch("a table", Some(remedy::fields(self, read)));
+        };
         let fields = Fields::new(table, self.place.clone(), self.report);
         let value = read(&fields);
         fields.finish();

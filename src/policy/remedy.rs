@@ -39,7 +39,7 @@ pub(super) fn list(node: &Node<'_>) -> Option<String> {
 }
 
 /// For what should be a table whose fields are those that `read` asks for.
-pub(super) fn fields<T>(node: &Node<'_>, read: impl FnOnce(&Fields<'_>) -> T) -> Option<String> {
+pub(super) fn fields<T>(node: &Node<'_>, read: impl FnOnce(&Fields<'_>) -> T) -> String {
     const FEW: usize = 9;
     let (nothing, nobody) = (DeTable::new(), Diagnostics::default());
     let empty = Fields::new(&nothing, node.place.clone(), &nobody);
@@ -47,11 +47,11 @@ pub(super) fn fields<T>(node: &Node<'_>, read: impl FnOnce(&Fields<'_>) -> T) ->
     let known = empty.supported();
     let more = if known.len() > FEW { ", …" } else { "" };
     let known = known.into_iter().take(FEW).collect::<Vec<_>>().join(", ");
-    Some(match node.place.name() {
+    match node.place.name() {
         "" => format!("its fields are: {known}{more}"),
         name if name.ends_with(']') => format!("write {{ … }}, with these fields: {known}{more}"),
         name => format!("write {name} = {{ … }}, with these fields: {known}{more}"),
-    })
+    }
 }
 
 /// For what should be a table with names of the user's own.

@@ -88,7 +88,7 @@ impl Place {
         self.field.rsplit(is_end).next().unwrap_or_default()
     }
 
-    /// ` in `table``, after the name of something that should be in it; nothing for a whole file.
+    /// What follows the name of something that should be in this table: which it is. Nothing for a whole file.
     pub(crate) fn inside(&self) -> String {
         if self.field.is_empty() { String::new() } else { format!(" in `{}`", self.field) }
     }
