@@ -191,7 +191,21 @@ fn shadow(
         let message = format!("`{name}` is sent nothing as a shadow");
         context.report.push(Diagnostic::warning(place, message).hint(reason));
     }
-    if cluster.is_only(&endpoints) && tables.broken.is_empty() {
+    if tables.broken.is_empty() {
+        warn_of_vain_shadow(raw, &endpoints, max_cost, (cluster, tables, context));
+    }
+    (!endpoints.is_empty()).then_some(Shadow { endpoints, share: raw.share, max_cost })
+}
+
+/// Of a shadow that would be compared with itself, and of one that may cost nothing and does.
+fn warn_of_vain_shadow(
+    raw: &RawShadow,
+    endpoints: &[EndpointIx],
+    max_cost: PicoUsd,
+    (cluster, tables, context): (&Cluster, &Tables, &Context<'_>),
+) {
+    let At { value: name, place } = &raw.entry.endpoint;
+    if cluster.is_only(endpoints) {
         let message = format!("nobody but `{name}` serves this route, so that it would be compared with itself");
         let hint = "name another model as the shadow, or leave `shadow` out";
         context.report.push(Diagnostic::warning(place, message).hint(hint));
@@ -202,7 +216,6 @@ fn shadow(
         let hint = "say what a day of it may cost, or leave `shadow` out";
         context.report.push(Diagnostic::warning(&raw.max_cost.place, message).hint(hint));
     }
-    (!endpoints.is_empty()).then_some(Shadow { endpoints, share: raw.share, max_cost })
 }
 
 fn named_twice(entry: &Entry) -> Diagnostic {

@@ -109,6 +109,7 @@ fn what_is_not_supported_is_no_advice_unless_it_is_meant() {
         unknown.contains("known here: policy, server, upstreams, exchange, calendars, prices, tenants"),
         "{unknown}"
     );
+    assert!(of_upstream("timeouts = {}").contains("known here: "), "{}", of_upstream("timeouts = {}"));
     assert!(complaints("[budget]\n").contains("did you mean `budgets`?"));
     assert!(complaints("[state]\n").contains("`state` is not supported yet"), "also without a field");
     for (table, remedy) in [
