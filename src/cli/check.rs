@@ -1,4 +1,4 @@
-//! `faregate check FILE…`: are these files usable, and what would they do? Reads and prints; runs nothing.
+//! `faregate check [FILE…]`: are these files usable, and what would they do? Reads and prints; runs nothing.
 //!
 //! The files go through the very code that `serve` loads them with, so what passes here starts there (given the same
 //! environment), and what is refused there is refused here with the same words.
@@ -14,6 +14,7 @@ use crate::policy::{Diagnostic, Loaded, Severity, Sources, is_policy, load, load
 
 use super::Format;
 use super::resolve::Resolved;
+use super::serve::USUAL_PLACES;
 
 /// Whether to print what the files come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +33,17 @@ pub(super) struct CheckOutcome {
     pub stdout: String,
     /// 0: fine; 2: invalid.
     pub exit_code: u8,
+}
+
+/// The files that are named, or else the configuration that `serve` would take from a usual place.
+pub(super) fn files(named: &[PathBuf], usual: impl FnOnce() -> Option<PathBuf>) -> Result<Vec<PathBuf>, String> {
+    if !named.is_empty() {
+        return Ok(named.to_vec());
+    }
+    usual().map(|path| vec![path]).ok_or_else(|| {
+        let places = USUAL_PLACES.map(|place| format!("`{place}`")).join(" nor ");
+        format!("no FILE is given, and there is neither {places} to be checked\n  = help: faregate check FILE…")
+    })
 }
 
 /// Checks each of `files`: a policy against the configuration `config`, or else the catalogue; a configuration with
@@ -110,7 +122,7 @@ impl Report {
 
     fn plain(&self) -> String {
         let resolved = self.resolved.as_ref().map(Resolved::plain).unwrap_or_default();
-        render(&self.diagnostics) + &self.verdict() + &resolved
+        render(&by_severity(&self.diagnostics)) + &self.verdict() + &resolved
     }
 
     fn verdict(&self) -> String {
@@ -124,6 +136,13 @@ impl Report {
         let file = self.file.display();
         if parts.is_empty() { format!("{file}: {state}\n") } else { format!("{file}: {state} ({parts})\n") }
     }
+}
+
+/// What has to be mended stands next to the verdict, where people look first; tools get the order of the files.
+fn by_severity(diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
+    let mut sorted = diagnostics.to_vec();
+    sorted.sort_by_key(|one| one.severity);
+    sorted
 }
 
 fn json(checked: &Checked<'_>) -> String {
@@ -220,7 +239,12 @@ mod tests {
         assert!(alone.stdout.contains("no upstream and no provider called `house`"), "{}", alone.stdout);
         assert_eq!(alone.exit_code, 2);
         let with = run(&files, "p.toml", Some("f.toml"), Format::Plain, Resolve::No);
-        assert_eq!((with.exit_code, with.stdout.lines().last()), (0, Some("p.toml: ok (1 note)")), "{}", with.stdout);
+        assert_eq!(
+            (with.exit_code, with.stdout.lines().last()),
+            (0, Some("p.toml: ok (1 warning, 1 note)")),
+            "{}",
+            with.stdout
+        );
     }
 
     #[test]
@@ -235,12 +259,48 @@ mod tests {
     }
 
     #[test]
+    fn errors_come_last_for_people_and_in_the_order_of_the_files_for_tools() {
+        let policy = POLICY.replace("10%", "-10%").replace("\"gpt-4o\"]", "\"a b\"]");
+        let files = [("f.toml", CONFIG), ("p.toml", policy.as_str())];
+        let outcome = run(&files, "f.toml", None, Format::Plain, Resolve::No);
+        let severity = |line: &&str| ["note: ", "warning: ", "error: "].iter().any(|one| line.starts_with(one));
+        let kinds = outcome.stdout.lines().filter(severity).map(|line| line.split(':').next().unwrap());
+        assert_eq!(kinds.collect::<Vec<_>>(), ["note", "warning", "warning", "error"], "{}", outcome.stdout);
+        let json = run(&files, "f.toml", None, Format::Json, Resolve::No);
+        let said: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+        let lines = said["files"][0]["diagnostics"].as_array().unwrap().iter();
+        let lines = lines.map(|one| (one["file"].as_str().unwrap().to_owned(), one["line"].as_u64().unwrap()));
+        assert!(lines.is_sorted(), "{}", json.stdout);
+    }
+
+    #[test]
+    fn without_a_file_what_serve_would_take_is_checked() {
+        let named = [PathBuf::from("f.toml")];
+        assert_eq!(files(&named, || None), Ok(named.to_vec()));
+        assert_eq!(files(&[], || Some("./faregate.toml".into())), Ok(vec!["./faregate.toml".into()]));
+        let error = files(&[], || None).unwrap_err();
+        assert!(error.contains("neither `faregate.toml` nor `/etc/faregate/faregate.toml`"), "{error}");
+    }
+
+    #[test]
+    fn a_configuration_without_upstreams_serves_nothing_and_says_so() {
+        let outcome = run(&[("f.toml", "")], "f.toml", None, Format::Plain, Resolve::No);
+        assert!(
+            outcome.stdout.contains("warning: no upstream is configured, so that nothing is served"),
+            "{}",
+            outcome.stdout
+        );
+        assert_eq!(outcome.exit_code, 0);
+    }
+
+    #[test]
     fn json_is_one_object() {
         let files = [("f.toml", CONFIG), ("p.toml", POLICY)];
         let outcome = run(&files, "f.toml", None, Format::Json, Resolve::Yes);
         let said: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
         assert_eq!((&said["valid"], &said["files"][0]["file"]), (&true.into(), &"f.toml".into()));
-        assert_eq!(said["files"][0]["diagnostics"][0]["severity"], "note");
+        let severities = said["files"][0]["diagnostics"].as_array().unwrap().iter().map(|one| &one["severity"]);
+        assert_eq!(severities.collect::<Vec<_>>(), ["warning", "note", "note"]);
         let first = &said["files"][0]["resolved"]["routes"][0]["tiers"][0][0];
         assert_eq!(first["endpoint"], "zhipu/glm-5.3#ZHIPU_API_KEY");
     }

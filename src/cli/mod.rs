@@ -73,8 +73,8 @@ struct ServeArgs {
 
 #[derive(Debug, Args)]
 struct CheckArgs {
-    /// Configuration and policy files.
-    #[arg(required = true, value_name = "FILE")]
+    /// Configuration and policy files. Without one: ./faregate.toml, or else /etc/faregate/faregate.toml.
+    #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The configuration that policy files are checked against; without it, the catalogue.
     #[arg(short, long, value_name = "FILE")]
@@ -147,7 +147,14 @@ fn provide(args: simulated::MockArgs) -> anyhow::Result<u8> {
 fn check_files(args: &CheckArgs) -> anyhow::Result<u8> {
     let resolve = if args.resolve { check::Resolve::Yes } else { check::Resolve::No };
     let sources = Sources { env: &environment, read: &read_file, now: runtime::wall_clock(), book: None };
-    let outcome = check::check(&args.files, args.config.as_deref(), args.format, resolve, &sources);
+    let files = match check::files(&args.files, || serve::usual_path(None)) {
+        Ok(files) => files,
+        Err(complaint) => {
+            complain(&format!("error: {complaint}"));
+            return Ok(2);
+        }
+    };
+    let outcome = check::check(&files, args.config.as_deref(), args.format, resolve, &sources);
     finish(&outcome)
 }
 

@@ -13,7 +13,8 @@ use super::{complain, environment};
 use crate::control::{Daemon, Source, StartError};
 use crate::observe::logging;
 
-const USUAL_PLACES: [&str; 2] = ["faregate.toml", "/etc/faregate/faregate.toml"];
+/// Where a configuration is looked for that is not named.
+pub(super) const USUAL_PLACES: [&str; 2] = ["faregate.toml", "/etc/faregate/faregate.toml"];
 
 /// Runs until told to stop.
 pub(super) fn run(config: Option<PathBuf>) -> anyhow::Result<u8> {

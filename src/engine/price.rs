@@ -177,6 +177,12 @@ impl Price {
             + reasoning * rates.reasoning.unwrap_or(rates.output)
     }
 
+    /// Whether any request costs anything.
+    pub fn is_paid(&self) -> bool {
+        let paid = |rates: &Rates| rates.dearest_input().max(rates.dearest_output()) > PricePerMtok::default();
+        self.request > PicoUsd::ZERO || self.all_rates().any(paid)
+    }
+
     /// Every set of prices that may hold: the usual one first, then each tier's.
     pub fn all_rates(&self) -> impl Iterator<Item = &Rates> {
         std::iter::once(&self.rates).chain(self.tiers.iter().map(|tier| &tier.rates))

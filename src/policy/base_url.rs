@@ -3,6 +3,15 @@
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
+/// Whose word an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addressed {
+    /// The catalogue's, which may know where data is processed there.
+    ByCatalogue,
+    /// The operator's, who alone can know.
+    ByOperator,
+}
+
 /// An `http` or `https` URL without query, split into what a connection and a request line need.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BaseUrl {

@@ -10,10 +10,11 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::nearest::advice;
+use super::nearest::{advice, nearest};
 use super::read::{Node, not_supported_yet};
 use super::secrecy::{Syntax, hidden};
 use super::source::{At, Place, SourceFile};
+use super::syntax;
 
 /// A parsed file.
 pub(crate) struct Document<'t> {
@@ -30,10 +31,8 @@ impl<'t> Document<'t> {
         let (tree, errors) = DeTable::parse_recoverable(text);
         let syntax = if errors.is_empty() { Syntax::Whole } else { Syntax::Broken };
         let file = SourceFile::new(name, text, &hidden(text, tree.get_ref(), syntax));
-        for error in errors {
-            let range = error.span().unwrap_or(text.len()..text.len());
-            let place = Place { file: Arc::clone(&file), range, field: "".into() };
-            report.push(Diagnostic::error(&place, format!("not valid TOML: {}", error.message())));
+        for one in syntax::complaints(text, &file, &errors) {
+            report.push(one);
         }
         Self { tree, file, syntax }
     }
@@ -59,13 +58,30 @@ impl<'t> Document<'t> {
     }
 }
 
+/// A name that a reader knows, and what becomes of it.
+#[derive(Clone, Copy)]
+struct Known {
+    name: &'static str,
+    standing: Standing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It is acted on.
+    Supported,
+    /// It will be.
+    Later,
+    /// Another file has it.
+    Elsewhere,
+}
+
 /// A table while it is read.
 pub(crate) struct Fields<'t> {
     table: &'t DeTable<'t>,
     /// The table itself.
     pub(crate) place: Place,
     pub(crate) report: &'t Diagnostics,
-    known: RefCell<Vec<&'static str>>,
+    known: RefCell<Vec<Known>>,
     errors_before: usize,
 }
 
@@ -99,8 +115,14 @@ impl<'t> Fields<'t> {
         Some(Node { value: value.get_ref(), place, report: self.report })
     }
 
-    fn know(&self, name: &'static str) {
-        self.known.borrow_mut().push(name);
+    fn know(&self, name: &'static str, standing: Standing) {
+        self.known.borrow_mut().push(Known { name, standing });
+    }
+
+    /// The names that were asked for and are acted on.
+    pub(super) fn supported(&self) -> Vec<&'static str> {
+        let known = self.known.borrow();
+        known.iter().filter(|one| one.standing == Standing::Supported).map(|one| one.name).collect()
     }
 
     /// Whether the field is there.
@@ -115,7 +137,7 @@ impl<'t> Fields<'t> {
 
     /// A field that may be left out.
     pub(crate) fn get<T>(&self, name: &'static str, read: impl FnOnce(&Node<'_>) -> Option<T>) -> Option<T> {
-        self.know(name);
+        self.know(name, Standing::Supported);
         read(&self.node(name)?)
     }
 
@@ -134,7 +156,7 @@ impl<'t> Fields<'t> {
 
     /// Reports that `name` should be there.
     pub(crate) fn missing(&self, name: &'static str, hint: Option<&str>) {
-        let diagnostic = Diagnostic::error(&self.place, format!("missing field `{name}`"));
+        let diagnostic = Diagnostic::error(&self.place, format!("missing field `{name}`{}", self.place.inside()));
         self.report.push(match hint {
             Some(hint) => diagnostic.hint(hint),
             None => diagnostic,
@@ -143,15 +165,19 @@ impl<'t> Fields<'t> {
 
     /// Fields that are part of the contract and not acted on yet: refused at their place, never ignored.
     pub(crate) fn later(&self, names: &[&'static str]) {
+        const REMEDY: &str = "this version would ignore it, so it refuses it; leave it out";
         for name in names {
-            self.get(name, |node| not_supported_yet::<()>(node, &format!("`{name}` is")));
+            self.know(name, Standing::Later);
+            self.node(name).and_then(|node| not_supported_yet::<()>(&node, &format!("`{name}` is"), REMEDY));
         }
     }
 
     /// Fields that belong into another kind of file.
     pub(crate) fn elsewhere(&self, names: &[&'static str], file: &str) {
+        for name in names {
+            self.know(name, Standing::Elsewhere);
+        }
         for name in names.iter().filter(|name| self.has(name)) {
-            self.know(name);
             let place = self.name_place(name);
             let message = format!("`{name}` does not belong here");
             self.report.push(Diagnostic::error(&place, message).hint(format!("it belongs into {file}")));
@@ -164,11 +190,15 @@ impl<'t> Fields<'t> {
     }
 
     pub(super) fn finish(self) {
-        let known = self.known.borrow();
+        let known = self.known.borrow().iter().map(|one| one.name).collect::<Vec<_>>();
+        let supported = self.supported();
         let name_of = |key: &'t Spanned<_>| AsRef::<str>::as_ref(key.get_ref());
         for name in self.table.keys().map(name_of).filter(|name| !known.contains(name)) {
-            let diagnostic = Diagnostic::error(&self.name_place(name), format!("unknown field `{name}`"));
-            self.report.push(match advice(name, &known) {
+            let diagnostic =
+                Diagnostic::error(&self.name_place(name), format!("unknown field `{name}`{}", self.place.inside()));
+            // What does not work is no advice, unless it is what was meant.
+            let near = nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            self.report.push(match near.or_else(|| advice(name, &supported)) {
                 Some(hint) => diagnostic.hint(hint),
                 None => diagnostic,
             });

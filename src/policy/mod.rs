@@ -23,8 +23,10 @@ mod offers;
 mod quantity;
 mod raw;
 mod read;
+mod remedy;
 mod secrecy;
 mod source;
+mod syntax;
 pub(crate) mod tariff;
 #[cfg(test)]
 mod tests;

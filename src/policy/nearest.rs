@@ -13,7 +13,7 @@ pub(crate) fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) 
 
 /// Advice for an unknown `word`: the nearest known name, else all of them if they are few.
 pub(crate) fn advice(word: &str, known: &[&str]) -> Option<String> {
-    const FEW: usize = 12;
+    const FEW: usize = 20;
     if let Some(name) = nearest(word, known.iter().copied()) {
         return Some(format!("did you mean `{name}`?"));
     }

@@ -60,7 +60,8 @@ impl QuantityError {
 }
 
 const DURATION: &str = "a duration such as \"800ms\", \"2s\", \"5m\" or \"1h\"";
-const PERCENTAGE: &str = "a percentage such as \"1%\"";
+const PERCENTAGE: &str = "a percentage of at least 0%, such as \"1%\"";
+const SHARE: &str = "a percentage from 0% to 100%, such as \"1%\"";
 const SIZE: &str = "a size such as \"512KiB\", \"32MiB\" or \"1000000B\"";
 const RATE: &str = "a rate such as \"1/s\" or \"30/min\"";
 
@@ -83,15 +84,29 @@ pub(crate) fn duration(text: &str) -> Result<Duration, QuantityError> {
     Ok(Duration::from_nanos(nanos))
 }
 
-/// `"10%"`; `"0"` needs no unit.
+/// `"10%"`, also more than all there is; `"0"` needs no unit.
 pub(crate) fn percentage(text: &str) -> Result<Share, QuantityError> {
+    percent(text, PERCENTAGE)
+}
+
+/// The same of what cannot be more than all there is.
+pub(crate) fn share(text: &str) -> Result<Share, QuantityError> {
+    let share = percent(text, SHARE)?;
+    if share.0 > 1.0 {
+        let fault = "more than there is: write a percentage from 0% to 100%";
+        return Err(QuantityError::Range { found: text.trim().to_owned(), fault });
+    }
+    Ok(share)
+}
+
+fn percent(text: &str, expected: &'static str) -> Result<Share, QuantityError> {
     let trimmed = text.trim();
     if trimmed == "0" {
         return Ok(Share(0.0));
     }
-    let (number, unit) = split(trimmed, PERCENTAGE)?;
+    let (number, unit) = split(trimmed, expected)?;
     if unit != "%" {
-        return Err(wrong_unit(trimmed, unit, PERCENTAGE));
+        return Err(wrong_unit(trimmed, unit, expected));
     }
     Ok(Share(number.as_f64() / 100.0))
 }
@@ -159,6 +174,7 @@ mod tests {
         assert_eq!(duration("1h").unwrap(), Duration::from_hours(1));
         assert_eq!(percentage("20%").unwrap(), Share(0.2));
         assert_eq!(percentage("0").unwrap(), Share(0.0));
+        assert_eq!((percentage("150%").unwrap(), share("100%").unwrap()), (Share(1.5), Share(1.0)));
         assert_eq!(size("32MiB").unwrap(), 32 << 20);
         assert_eq!(size("1_000B").unwrap(), 1_000);
         assert!((rate("30/min").unwrap() - 0.5).abs() < 1e-12);
@@ -174,6 +190,13 @@ mod tests {
             duration("soon").unwrap_err().to_string(),
             "expected a duration such as \"800ms\", \"2s\", \"5m\" or \"1h\", found `soon`"
         );
+        for (wrong, expected) in [
+            ("-1%", "expected a percentage from 0% to 100%, such as \"1%\", found `-1%`"),
+            ("100.1%", "`100.1%` is more than there is: write a percentage from 0% to 100%"),
+        ] {
+            assert_eq!(share(wrong).unwrap_err().to_string(), expected);
+        }
+        assert!(percentage("-1%").unwrap_err().to_string().contains("at least 0%"));
         assert!(duration("-1s").is_err());
         assert!(percentage("5").is_err());
         assert!(duration("99999999999999h").is_err());

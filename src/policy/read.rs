@@ -3,6 +3,7 @@
 //! serde stops at the first mistake and knows no columns inside inline tables; here every field is read on its own, a
 //! wrong one becomes a diagnostic and `None`, and the rest is still checked. A reader never returns `None` in silence.
 
+use std::fmt;
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -12,6 +13,7 @@ use super::diagnostic::{Diagnostic, Diagnostics};
 use super::fields::Fields;
 use super::nearest::advice;
 use super::quantity::QuantityError;
+use super::remedy;
 use super::source::{At, Place};
 
 /// One value of the tree.
@@ -27,8 +29,15 @@ impl<'t> Node<'t> {
         At { value, place: self.place.clone() }
     }
 
-    /// Reports an error here.
-    pub(crate) fn error(&self, message: impl Into<String>, hint: Option<String>) {
+    /// Reports an error here, with the name of the field: its line may be one of many that look alike.
+    pub(crate) fn error(&self, message: impl fmt::Display, hint: Option<String>) {
+        match self.place.name() {
+            "" => self.say(message.to_string(), hint),
+            name => self.say(format!("`{name}`: {message}"), hint),
+        }
+    }
+
+    fn say(&self, message: String, hint: Option<String>) {
         let diagnostic = Diagnostic::error(&self.place, message);
         self.report.push(match hint {
             Some(hint) => diagnostic.hint(hint),
@@ -36,19 +45,19 @@ impl<'t> Node<'t> {
         });
     }
 
-    fn mismatch<T>(&self, expected: &str) -> Option<T> {
-        self.error(format!("expected {expected}, found {}", with_article(self.value.type_str())), None);
+    pub(super) fn mismatch<T>(&self, expected: &str, hint: Option<String>) -> Option<T> {
+        self.error(format!("expected {expected}, found {}", with_article(self.value.type_str())), hint);
         None
     }
 
     /// A text.
     pub(crate) fn text(&self) -> Option<String> {
-        self.value.as_str().map(str::to_owned).or_else(|| self.mismatch("a text in quotes"))
+        self.value.as_str().map(str::to_owned).or_else(|| self.mismatch("a text in quotes", remedy::text(self)))
     }
 
     /// `true` or `false`.
     pub(crate) fn flag(&self) -> Option<bool> {
-        self.value.as_bool().or_else(|| self.mismatch("true or false"))
+        self.value.as_bool().or_else(|| self.mismatch("true or false", None))
     }
 
     /// A quantity in quotes. A bare 0 counts as `"0"`, so that what needs no unit needs no quotes either.
@@ -58,10 +67,10 @@ impl<'t> Node<'t> {
             DeValue::Integer(number) => parse(number.as_str()),
             DeValue::Float(number) => parse(number.as_str()),
             DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
-                return self.mismatch("a quantity in quotes");
+                return self.mismatch("a quantity in quotes", None);
             }
         };
-        parsed.map_err(|error| self.error(error.to_string(), error.hint())).ok()
+        parsed.map_err(|error| self.error(&error, error.hint())).ok()
     }
 
     /// One of a few words.
@@ -92,7 +101,7 @@ impl<'t> Node<'t> {
 
     /// Every entry of an array; wrong ones are reported and left out.
     pub(crate) fn list<T>(&self, mut read: impl FnMut(&Node<'_>) -> Option<T>) -> Option<Vec<T>> {
-        let Some(items) = self.value.as_array() else { return self.mismatch("a list") };
+        let Some(items) = self.value.as_array() else { return self.mismatch("a list", remedy::list(self)) };
         let entry = |(index, item): (usize, &'t Spanned<DeValue<'t>>)| {
             let field = format!("{}[{index}]", self.place.field).into();
             let place = Place { file: Arc::clone(&self.place.file), range: item.span(), field };
@@ -103,7 +112,9 @@ impl<'t> Node<'t> {
 
     /// A table of known fields; what `read` does not ask for is reported as unknown.
     pub(crate) fn fields<T>(&self, read: impl FnOnce(&Fields<'_>) -> T) -> Option<T> {
-        let Some(table) = self.value.as_table() else { return self.mismatch("a table") };
+        let Some(table) = self.value.as_table() else {
+            return self.mismatch("a table", Some(remedy::fields(self, read)));
+        };
         let fields = Fields::new(table, self.place.clone(), self.report);
         let value = read(&fields);
         fields.finish();
@@ -112,7 +123,7 @@ impl<'t> Node<'t> {
 
     /// A table whose names are the user's own, in the order of the file.
     pub(crate) fn entries<T>(&self, mut read: impl FnMut(At<String>, &Node<'_>) -> Option<T>) -> Option<Vec<T>> {
-        let Some(table) = self.value.as_table() else { return self.mismatch("a table") };
+        let Some(table) = self.value.as_table() else { return self.mismatch("a table", remedy::entries(self)) };
         let fields = Fields::new(table, self.place.clone(), self.report);
         let mut names = table.iter().collect::<Vec<_>>();
         names.sort_by_key(|(name, _)| name.span().start);
@@ -129,7 +140,7 @@ impl<'t> Node<'t> {
 pub(crate) fn word(node: &Node<'_>) -> Option<String> {
     let text = node.text()?;
     if text.trim().is_empty() {
-        node.error("must not be empty", None);
+        node.error("must not be empty", Some("write it, or leave the field out".to_owned()));
         return None;
     }
     Some(text)
@@ -137,7 +148,9 @@ pub(crate) fn word(node: &Node<'_>) -> Option<String> {
 
 /// A whole number of at least 1.
 pub(crate) fn count(node: &Node<'_>) -> Option<u64> {
-    let DeValue::Integer(number) = node.value else { return node.mismatch("a whole number") };
+    let DeValue::Integer(number) = node.value else {
+        return node.mismatch("a whole number", Some("write it without quotes, such as 1_000".to_owned()));
+    };
     let digits = number.as_str();
     match u64::from_str_radix(digits, number.radix()) {
         Ok(0) => {
@@ -158,9 +171,8 @@ pub(crate) fn texts(node: &Node<'_>) -> Option<Vec<At<String>>> {
 }
 
 /// Refuses a value that is part of the contract but not acted on yet.
-pub(crate) fn not_supported_yet<T>(node: &Node<'_>, what: &str) -> Option<T> {
-    let hint = "this version would ignore it, so it refuses it; leave it out";
-    node.error(format!("{what} not supported yet"), Some(hint.to_owned()));
+pub(crate) fn not_supported_yet<T>(node: &Node<'_>, what: &str, remedy: &str) -> Option<T> {
+    node.say(format!("{what} not supported yet"), Some(remedy.to_owned()));
     None
 }
 

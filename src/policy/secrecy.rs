@@ -42,6 +42,10 @@ pub(crate) fn is_variable(name: &str) -> bool {
     word && name.chars().next().is_some_and(|c| !c.is_ascii_digit())
 }
 
+/// Fields of ours whose names look like a key's: names of variables, times, fields of requests, a folder. What is inside
+/// of a key is hidden by whatever name.
+const HARMLESS: [&str; 4] = ["key_variables", "target_first_token", "first_token", "keep"];
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Inside {
     /// A value that is or may be a key.
@@ -54,7 +58,8 @@ fn walk(table: &DeTable<'_>, inside: Inside, ranges: &mut Vec<Range<usize>>) {
     for (name, value) in table {
         let harmless = matches!(name.get_ref().as_ref(), "name" | "account" | "models" | "routes" | "group");
         // An upstream may be called "monkey"; a table is judged by its own fields unless it is a key itself.
-        let telling = names_a_secret(name.get_ref()) && (!value.get_ref().is_table() || name.get_ref() == "key");
+        let telling = names_a_secret(name.get_ref())
+            && (!value.get_ref().is_table() || matches!(name.get_ref().as_ref(), "key" | "keys"));
         let sensitive = !harmless && (inside == Inside::Key || telling);
         let here = if sensitive { Inside::Key } else { Inside::Elsewhere };
         walk_value(value.get_ref(), &value.span(), here, ranges);
@@ -79,9 +84,9 @@ fn walk_value(value: &DeValue<'_>, span: &Range<usize>, inside: Inside, ranges: 
 
 fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    // `key_variables` names variables, `max_tokens` counts tokens.
+    // `max_tokens` counts tokens, and is no `_token`.
     let telling = ["key", "kye", "kee", "secret", "password", "credential"].iter().any(|part| name.contains(part));
-    (telling && name != "key_variables") || name == "token" || name.ends_with("_token")
+    (telling || name == "token" || name.ends_with("_token")) && !HARMLESS.contains(&name.as_str())
 }
 
 fn after_marker(text: &str, marker: &str, belongs: impl Fn(char) -> bool, ranges: &mut Vec<Range<usize>>) {
@@ -168,6 +173,11 @@ mod tests {
             "keys = [{ name = \"a\", kee = \"SECRET\" }]",
             "kyes = [\n  \"SECRET\",\n]",
             "api_key = \"SECRET\"",
+            "keys = [{ name = \"a\", keep = \"SECRET\" }]",
+            "keys = { first_token = \"SECRET\" }",
+            "access_token = \"SECRET\"",
+            "keys = [\"SECRET\"]\nkeys = [\"SECRET\"]",
+            "[upstreams.a]\nkeys = [\"SECRET\"]\n[upstreams.a]\nadmin_token = \"SECRET\"",
             "admin_token = \"SECRET\"",
             "base_url = \"https://me:SECRET@host/v1\"",
             "base_url = \"https://host/v1?key=SECRET\"",
@@ -188,6 +198,8 @@ mod tests {
     fn references_and_other_values_stay_readable() {
         let text =
             "keys = [\"env:OPENAI_API_KEY\", { name = \"trial\", key = \"file:/run/key\", models = [\"glm-*\"] }]";
+        assert_eq!(shown(text), text);
+        let text = "target_first_token = \"2\"\ntimeouts = { first_token = \"1x\" }\nquirks = [{ keep = \"seed\" }]\n[prices]\nkeep = \"dir\"";
         assert_eq!(shown(text), text);
         let text = "models = [\"task-master\"]\nmax_tokens = \"5\"\n[upstreams.monkey]\nprovider = \"zhipu\"";
         assert_eq!(shown(text), text);

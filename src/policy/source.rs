@@ -31,6 +31,11 @@ impl SourceFile {
         &self.name
     }
 
+    /// The text in `range` as it may be shown.
+    pub(crate) fn shown(&self, range: &Range<usize>) -> &str {
+        self.shown.get(range.clone()).unwrap_or_default()
+    }
+
     /// The line that holds the byte at `offset`, with its 1-based number and the range's columns in characters.
     pub(crate) fn line_at(&self, range: &Range<usize>) -> Line<'_> {
         let offset = range.start.min(self.shown.len());
@@ -72,6 +77,23 @@ pub(crate) struct Place {
     pub(crate) field: Arc<str>,
 }
 
+impl Place {
+    /// The field's own name, without the tables that it is in: `keys[1]`. Empty for a whole file.
+    pub(crate) fn name(&self) -> &str {
+        let mut quoted = false;
+        let is_end = |c: char| {
+            quoted ^= c == '"';
+            c == '.' && !quoted
+        };
+        self.field.rsplit(is_end).next().unwrap_or_default()
+    }
+
+    /// What follows the name of something that should be in this table: which it is. Nothing for a whole file.
+    pub(crate) fn inside(&self) -> String {
+        if self.field.is_empty() { String::new() } else { format!(" in `{}`", self.field) }
+    }
+}
+
 /// A value, and where it was written.
 #[derive(Clone, Debug)]
 pub(crate) struct At<T> {
@@ -97,6 +119,21 @@ mod tests {
         let file = SourceFile::new("f", "key = \"abc\"\nnext = 1", std::slice::from_ref(&(7..10)));
         assert_eq!(file.line_at(&(0..3)).text, "key = \"***\"");
         assert_eq!(file.line_at(&(12..16)).number, 2);
+    }
+
+    #[test]
+    fn a_field_is_called_by_its_last_name() {
+        let file = SourceFile::new("f", "", &[]);
+        for (field, name) in [
+            ("", ""),
+            ("server", "server"),
+            ("upstreams.a.keys[1]", "keys[1]"),
+            ("upstreams.a.models.\"qwen2.5-72b\"", "\"qwen2.5-72b\""),
+            ("upstreams.a.models.\"qwen2.5-72b\".price", "price"),
+        ] {
+            let place = Place { file: Arc::clone(&file), range: 0..0, field: field.into() };
+            assert_eq!(place.name(), name);
+        }
     }
 
     #[test]

@@ -86,7 +86,10 @@ fn used(found: &Raw, (unit, size): (Unit, u64), exchange: &Exchange, context: &C
     let Some((counted_in, units)) = counted(used, exchange, context) else { return 0 };
     if counted_in != unit {
         context.report.push(Diagnostic::error(&used.place, "`used` is counted in another unit than `amount`"));
-    } else if units >= size {
+    } else if units > size {
+        let hint = "`amount` is the whole of it, and `used` the part that is gone";
+        context.report.push(Diagnostic::error(&used.place, "`used` is more than `amount`").hint(hint));
+    } else if units == size {
         let message = "all of it is used, so it pays for nothing";
         context.report.push(Diagnostic::warning(&used.place, message).hint("leave this allowance out"));
     }

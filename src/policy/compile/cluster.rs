@@ -59,6 +59,12 @@ impl Cluster {
         self.tiers.iter().flatten().chain(&self.last_resort).any(|one| one.endpoint == endpoint)
     }
 
+    /// Whether nobody but these may serve, and one of them may.
+    pub(super) fn is_only(&self, endpoints: &[EndpointIx]) -> bool {
+        let mut active = self.tiers.iter().flatten().chain(&self.last_resort);
+        !self.is_empty() && active.all(|one| endpoints.contains(&one.endpoint))
+    }
+
     /// Whether nobody may serve.
     pub(super) fn is_empty(&self) -> bool {
         self.last_resort.is_empty() && self.tiers.iter().all(Vec::is_empty)

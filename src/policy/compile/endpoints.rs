@@ -6,24 +6,23 @@ use std::sync::Arc;
 
 use crate::dialect::Forms;
 use crate::dialect::faults::FaultTable;
-use crate::dialect::glob::Glob;
 use crate::engine::{Capabilities, Limits, Price};
 use crate::ids::{AllowanceIx, EndpointId, EndpointIx, IdVec, KeyIx, UpstreamIx};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::Spoiled;
-use crate::policy::model::{Allowance, Cache, Endpoint, Key, Scheme, Upstream};
+use crate::policy::model::{Addressed, Allowance, Cache, Endpoint, Key, Upstream};
 use crate::policy::nearest::advice;
-use crate::policy::raw::keys::Key as RawKey;
 use crate::policy::raw::models::Model as RawModel;
 use crate::policy::raw::provider::{Host, Provider};
 use crate::policy::raw::upstreams::Upstream as RawUpstream;
-use crate::policy::raw::url::is_loopback;
 
 use super::exchange::Exchange;
+use super::keys::{self, Access};
 use super::listing::{Listing, models_of};
 use super::providers;
+use super::rules::Rules;
 use super::tariff::Said;
-use super::{Context, allowances, idle, price, secrets};
+use super::{Context, allowances, idle, price};
 
 /// The compiled tables, and what is known about names that did not compile.
 #[derive(Default)]
@@ -51,14 +50,14 @@ impl Tables {
 }
 
 /// Compiles all upstreams.
-pub(super) fn compile(upstreams: &[RawUpstream], exchange: &Exchange, context: &Context<'_>) -> Tables {
+pub(super) fn compile(upstreams: &[RawUpstream], rules: &Rules, exchange: &Exchange, context: &Context<'_>) -> Tables {
     let mut tables = Tables::default();
     for raw in upstreams {
         if raw.spoiled == Spoiled::Yes {
             tables.broken.insert(raw.name.value.clone());
         }
         match Origin::find(raw, context) {
-            Some(origin) => add(raw, &origin, &mut tables, exchange, context),
+            Some(origin) => add(raw, &origin, rules, &mut tables, exchange, context),
             None => {
                 tables.broken.insert(raw.name.value.clone());
             }
@@ -138,7 +137,14 @@ fn faults(raw: &RawUpstream, origin: &Origin, context: &Context<'_>) -> FaultTab
     FaultTable::new([Some(Arc::new(raw.errors.clone())), listed, Some(usual)].into_iter().flatten().collect())
 }
 
-fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Exchange, context: &Context<'_>) {
+fn add(
+    raw: &RawUpstream,
+    origin: &Origin,
+    rules: &Rules,
+    tables: &mut Tables,
+    exchange: &Exchange,
+    context: &Context<'_>,
+) {
     let own_url = raw.base_url.as_ref().map(|url| url.value.clone());
     // Another address may process data elsewhere, so the catalogue's regions hold for its own address only.
     let listed = origin.host().filter(|_| own_url.is_none());
@@ -159,12 +165,13 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
         regions: raw.regions.clone().or(listed_regions).unwrap_or_default(),
         tags: raw.tags.clone(),
         base_url,
+        addressed: raw.base_url.as_ref().map_or(Addressed::ByCatalogue, |_| Addressed::ByOperator),
         balance: raw.balance.clone().or(listed_balance),
         quota_windows: raw.quota_windows.or(listed_windows),
         faults: faults(raw, origin, context),
         unverified: origin.provider().map(|provider| Arc::clone(&provider.unverified)).unwrap_or_default(),
     });
-    let keys = add_keys(raw, origin, upstream, tables, context);
+    let keys = keys::add(raw, origin, upstream, tables, context);
     if keys.len() < raw.keys.as_ref().map_or(1, Vec::len) {
         tables.broken.insert(raw.name.value.clone());
     }
@@ -181,6 +188,9 @@ fn add(raw: &RawUpstream, origin: &Origin, tables: &mut Tables, exchange: &Excha
     let names: Vec<_> = tables.of(upstream).map(|(_, endpoint)| Arc::clone(&endpoint.model)).collect();
     allowances::warn_of_idle(raw, &names, context);
     idle::warn(raw, origin, &models, context);
+    if !tables.broken.contains(&raw.name.value) {
+        idle::warn_of_unpriced(raw, origin, tables, upstream, rules, context);
+    }
     note_absent(raw, origin, upstream, tables);
 }
 
@@ -199,94 +209,6 @@ fn note_absent(raw: &RawUpstream, origin: &Origin, upstream: UpstreamIx, tables:
     }
 }
 
-/// A key of the upstream at hand, and the models it may call.
-struct Access {
-    key: KeyIx,
-    name: Option<Arc<str>>,
-    models: Option<Vec<Glob>>,
-}
-
-fn add_keys(
-    raw: &RawUpstream,
-    origin: &Origin,
-    upstream: UpstreamIx,
-    tables: &mut Tables,
-    context: &Context<'_>,
-) -> Vec<Access> {
-    let keys = match (&raw.keys, origin) {
-        (Some(keys), _) => keys.as_slice(),
-        (None, Origin::Listed(provider, host))
-            if raw.spoiled == Spoiled::No && !provider.key_variables(*host).is_empty() =>
-        {
-            let variable = provider.key_variables(*host).first().map_or("NAME", String::as_str);
-            let hint = format!("write keys = [\"env:{variable}\"], or keys = [] if none is needed");
-            context.report.push(Diagnostic::error(&raw.place, "missing field `keys`").hint(hint));
-            return Vec::new();
-        }
-        (None, Origin::Listed(..) | Origin::Own) => &[],
-    };
-    if keys.is_empty() && raw.spoiled == Spoiled::No {
-        let id = Arc::from(raw.name.value.as_str());
-        let account = format!("{}@", raw.name.value).into();
-        let key = tables.keys.push(Key { upstream, name: None, id, account, secret: None, limits: raw.limits });
-        return vec![Access { key, name: None, models: None }];
-    }
-    warn_of_plain_text(raw, keys, &tables.upstreams, upstream, context);
-    let mut taken = HashSet::new();
-    keys.iter()
-        .filter_map(|key| {
-            let name = key_name(key, keys.len(), &mut taken, context);
-            let secret = secrets::resolve(&key.source, context);
-            let (name, secret) = (name?, secret?);
-            let id = format!("{}#{name}", raw.name.value).into();
-            let account = key.account.as_deref().map_or_else(
-                || format!("{}@#{name}", raw.name.value),
-                |account| format!("{}@{account}", raw.name.value),
-            );
-            let entry = Key {
-                upstream,
-                name: Some(Arc::clone(&name)),
-                id,
-                account: account.into(),
-                secret: Some(secret),
-                limits: raw.limits,
-            };
-            Some(Access { key: tables.keys.push(entry), name: Some(name), models: key.models.clone() })
-        })
-        .collect()
-}
-
-fn warn_of_plain_text(
-    raw: &RawUpstream,
-    keys: &[RawKey],
-    upstreams: &IdVec<UpstreamIx, Upstream>,
-    upstream: UpstreamIx,
-    context: &Context<'_>,
-) {
-    let url = &upstreams[upstream].base_url;
-    if let (Some(at), Scheme::Http, false, false) = (&raw.base_url, url.scheme, is_loopback(url), keys.is_empty()) {
-        let message = "keys would travel over the network in plain text";
-        context.report.push(Diagnostic::warning(&at.place, message).hint("use https://"));
-    }
-}
-
-fn key_name(key: &RawKey, of: usize, taken: &mut HashSet<String>, context: &Context<'_>) -> Option<Arc<str>> {
-    let given = key.name.as_ref().map(|name| name.value.clone()).or_else(|| secrets::usual_name(&key.source.value));
-    let Some(name) = given.or_else(|| (of == 1).then(|| "literal".to_owned())) else {
-        let hint = "write { name = \"…\", key = \"literal:…\" }: an endpoint is called by its key's name";
-        let message = "a literal key among several needs a name";
-        context.report.push(Diagnostic::error(&key.source.place, message).hint(hint));
-        return None;
-    };
-    if !taken.insert(name.clone()) {
-        let message = format!("two keys of this upstream are called `{name}`");
-        let place = key.name.as_ref().map_or(&key.source.place, |name| &name.place);
-        context.report.push(Diagnostic::error(place, message).hint("give one of them a `name`"));
-        return None;
-    }
-    Some(name.into())
-}
-
 fn add_model(
     (raw, adjustments): (&RawUpstream, Arc<Forms>),
     said: Said<'_>,
@@ -301,12 +223,10 @@ fn add_model(
     let pricing = price::compile(said, exchange, context);
     let (own, listed) = (said.own, said.listed);
     let model: Arc<str> = name.into();
-    let allowed =
-        |access: &&Access| access.models.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob.matches(name)));
-    if !keys.iter().any(|access| allowed(&access)) {
+    if !keys.iter().any(|access| access.allows(name)) {
         tables.absent.insert(format!("{upstream_name}/{name}"), "no key of this upstream may call it".to_owned());
     }
-    for access in keys.iter().filter(allowed) {
+    for access in keys.iter().filter(|access| access.allows(name)) {
         let account = Arc::clone(&tables.keys[access.key].account);
         let whose = (upstream, &*account, name);
         let allowance = allowances::of(raw, [own, listed], whose, &mut tables.allowances, exchange, context);

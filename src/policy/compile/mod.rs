@@ -10,6 +10,7 @@ mod endpoints;
 mod exchange;
 mod feeds;
 mod idle;
+mod keys;
 mod listing;
 mod names;
 mod price;
@@ -25,7 +26,7 @@ mod tenants;
 
 use std::path::Path;
 
-use super::diagnostic::Diagnostics;
+use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::inputs::Inputs;
 use super::model::{Feed, Model};
 use super::raw::config::Config;
@@ -59,8 +60,8 @@ pub(crate) struct Context<'a> {
 pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, context: &Context<'_>) -> Option<Model> {
     let exchange = Exchange::new(&config.exchange, context);
     let server = server::compile(&config.server, &config.tenants, context);
-    let tables = endpoints::compile(&config.upstreams, &exchange, context);
     let base = Base::new(policy, &exchange, context);
+    let tables = endpoints::compile(&config.upstreams, &base.rules, &exchange, context);
     let mut routes = routes::compile(policy, &base, &tables, &exchange, context);
     let named = routes.len();
     let names = names::compile(policy, &base, &tables, &mut routes, context);
@@ -70,6 +71,9 @@ pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, con
     context.calendars.warn_of_past_years(context);
     if context.report.errors() > 0 {
         return None;
+    }
+    if config.upstreams.is_empty() {
+        context.report.push(nothing_to_call());
     }
     let changes = tables.endpoints.values().filter_map(|endpoint| endpoint.price_changes_at);
     let renewals = tables.allowances.values().filter_map(|allowance| allowance.ends);
@@ -92,4 +96,9 @@ pub(crate) fn compile(config: &Config, policy: &Policy, policy_source: &str, con
         files: context.inputs.files(),
         fingerprint: context.inputs.fingerprint(),
     })
+}
+
+fn nothing_to_call() -> Diagnostic {
+    let hint = "add [upstreams.NAME] with a provider and its keys; `faregate init` writes a first configuration";
+    Diagnostic::general(Severity::Warning, "no upstream is configured, so that nothing is served").hint(hint)
 }

@@ -9,7 +9,7 @@ use crate::dialect::Adjustments;
 use crate::engine::Handicap;
 use crate::ids::{EndpointIx, IdVec, RouteIx};
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{Affinity, Candidate, Equivalence, Names, Route, UNLISTED};
+use crate::policy::model::{Affinity, AllowedHeaders, Candidate, ClientHeader, Equivalence, Names, Route, UNLISTED};
 use crate::policy::raw::policy::{Policy, Unlisted};
 use crate::policy::raw::routes::Route as RawRoute;
 use crate::policy::source::At;
@@ -35,7 +35,7 @@ pub(super) fn compile(
         }
     }
     for (ix, raw) in positions.iter().zip(&policy.routes) {
-        call_by_name(raw, *ix, routes, &mut names, context);
+        call_by_name((raw, *ix), policy.defaults.allow_headers, routes, &mut names, context);
     }
     // A stable sort: globs with equally long prefixes stay in the order of the file.
     names.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
@@ -71,8 +71,8 @@ fn list(name: &At<String>, route: RouteIx, names: &mut Names, context: &Context<
 
 /// A route answers to its own name too, unless a route lists that name as a model.
 fn call_by_name(
-    raw: &RawRoute,
-    route: RouteIx,
+    (raw, route): (&RawRoute, RouteIx),
+    allowed: AllowedHeaders,
     routes: &IdVec<RouteIx, Route>,
     names: &mut Names,
     context: &Context<'_>,
@@ -83,11 +83,17 @@ fn call_by_name(
         }
         // Two routes of one name are reported as such.
         Some(other) if *other != route && *routes[*other].name != *raw.name.value => {
-            let message = format!(
-                "clients cannot call this route by its name: the route `{}` lists `{}` as a model",
-                routes[*other].name, raw.name.value
-            );
-            context.report.push(Diagnostic::warning(&raw.name.place, message));
+            let why = format!("the route `{}` lists `{}` as a model", routes[*other].name, raw.name.value);
+            let is_listed = names.exact.values().chain(names.prefixes.iter().map(|(_, ix)| ix)).any(|ix| *ix == route);
+            let diagnostic = if is_listed || allowed.has(ClientHeader::Route) {
+                let message = format!("clients cannot call this route by its name: {why}");
+                Diagnostic::warning(&raw.name.place, message)
+            } else {
+                let hint = "give it another name, or `models` that no route above has; or let clients choose routes: \
+                            allow_headers = [\"route\"] in [defaults]";
+                Diagnostic::warning(&raw.name.place, format!("nobody can reach this route: {why}")).hint(hint)
+            };
+            context.report.push(diagnostic);
         }
         Some(_) => {}
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::engine::{Failure, Handicap, Objective, RetryPolicy};
+use crate::engine::{Failure, Handicap, Objective, Price, RetryPolicy};
 use crate::ids::{EndpointIx, IdVec, RouteIx};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::model::{Canary, Candidate, Excluded, Route, Shadow, Timeouts, UNLISTED};
@@ -12,7 +12,7 @@ use crate::policy::raw::routes::{
     Canary as RawCanary, Entry, Handicap as RawHandicap, Route as RawRoute, Shadow as RawShadow,
 };
 use crate::policy::source::At;
-use crate::units::{Dollars, Share};
+use crate::units::{Dollars, PicoUsd, Share};
 
 use super::Context;
 use super::cluster::{Cluster, Found, Resolver};
@@ -106,6 +106,10 @@ fn route(
     }
     let canary =
         raw.canary.as_ref().and_then(|canary| self::canary(canary, &mut cluster, &rules, (resolver, tables, context)));
+    let shadow = raw
+        .shadow
+        .as_ref()
+        .and_then(|shadow| self::shadow(shadow, &cluster, &rules, resolver, tables, (exchange, context)));
     if cluster.is_empty() && tables.broken.is_empty() {
         context.report.push(no_active_endpoint(raw, &cluster));
     }
@@ -122,10 +126,7 @@ fn route(
         hedge: raw.hedge,
         params: raw.params.clone(),
         canary,
-        shadow: raw
-            .shadow
-            .as_ref()
-            .and_then(|shadow| self::shadow(shadow, &rules, resolver, tables, (exchange, context))),
+        shadow,
         equivalent: raw.equivalent,
         asks_others_if_filtered: raw.failover_on.contains(&Failure::ContentFiltered),
         models: raw.models.iter().map(|name| name.value.clone()).collect(),
@@ -149,12 +150,24 @@ fn canary(
             context.report.push(Diagnostic::warning(&raw.entry.endpoint.place, message).hint(reason.clone()));
         }
     }
+    let At { value: name, place } = &raw.entry.endpoint;
+    if cluster.is_only(&endpoints) && tables.broken.is_empty() && names_a_model(name) {
+        let message = format!("nobody but `{name}` serves this route, so that its share as a canary changes nothing");
+        let hint = "name in `cluster` who answers the other conversations, or leave `canary` out";
+        context.report.push(Diagnostic::warning(place, message).hint(hint));
+    }
     (!endpoints.is_empty()).then_some(Canary { endpoints, share: raw.share })
+}
+
+/// Whether a name in a cluster stands for one model, rather than for whatever is configured.
+fn names_a_model(name: &str) -> bool {
+    !name.starts_with('@') && !name.ends_with('*')
 }
 
 /// What may not answer may not be sent the prompt either; and what has no price cannot be kept within a bound.
 fn shadow(
     raw: &RawShadow,
+    cluster: &Cluster,
     rules: &Rules,
     resolver: &Resolver<'_>,
     tables: &Tables,
@@ -173,12 +186,36 @@ fn shadow(
     };
     let (refused, endpoints): (Vec<_>, Vec<_>) =
         resolver.endpoints(&raw.entry).iter().map(|found| found.endpoint).partition(|one| refusal(one).is_some());
+    let At { value: name, place } = &raw.entry.endpoint;
     if let Some(reason) = refused.first().and_then(refusal) {
-        let At { value: name, place } = &raw.entry.endpoint;
         let message = format!("`{name}` is sent nothing as a shadow");
         context.report.push(Diagnostic::warning(place, message).hint(reason));
     }
+    if tables.broken.is_empty() {
+        warn_of_vain_shadow(raw, &endpoints, max_cost, (cluster, tables, context));
+    }
     (!endpoints.is_empty()).then_some(Shadow { endpoints, share: raw.share, max_cost })
+}
+
+/// Of a shadow that would be compared with itself, and of one that may cost nothing and does.
+fn warn_of_vain_shadow(
+    raw: &RawShadow,
+    endpoints: &[EndpointIx],
+    max_cost: PicoUsd,
+    (cluster, tables, context): (&Cluster, &Tables, &Context<'_>),
+) {
+    let At { value: name, place } = &raw.entry.endpoint;
+    if cluster.is_only(endpoints) {
+        let message = format!("nobody but `{name}` serves this route, so that it would be compared with itself");
+        let hint = "name another model as the shadow, or leave `shadow` out";
+        context.report.push(Diagnostic::warning(place, message).hint(hint));
+    }
+    let costs = |endpoint: &EndpointIx| tables.endpoints[*endpoint].price.as_deref().is_some_and(Price::is_paid);
+    if max_cost == PicoUsd::ZERO && endpoints.iter().any(costs) {
+        let message = format!("nothing is sent to `{name}`: it has a price, and may cost nothing");
+        let hint = "say what a day of it may cost, or leave `shadow` out";
+        context.report.push(Diagnostic::warning(&raw.max_cost.place, message).hint(hint));
+    }
 }
 
 fn named_twice(entry: &Entry) -> Diagnostic {

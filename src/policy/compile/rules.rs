@@ -5,7 +5,7 @@
 
 use crate::engine::{Price, Rates};
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::model::{Endpoint, MaxPrice, Upstream};
+use crate::policy::model::{Addressed, Endpoint, MaxPrice, Upstream};
 use crate::policy::raw::policy::{Defaults, Require, UnknownPrice};
 use crate::policy::source::At;
 use crate::units::PricePerMtok;
@@ -71,16 +71,30 @@ impl Rules {
         }
         match &endpoint.price {
             Some(price) => self.price_refusal(price).map_or(Verdict::Allowed, Verdict::Excluded),
-            None if self.max_price != MaxPrice::default() => {
-                Verdict::Excluded("price unknown; the policy sets a max_price".to_owned())
+            None => self.verdict_on_unpriced(),
+        }
+    }
+
+    /// What becomes of an endpoint whose price is not known.
+    pub(super) fn verdict_on_unpriced(&self) -> Verdict {
+        if self.max_price != MaxPrice::default() {
+            return Verdict::Excluded("price unknown; the policy sets a max_price".to_owned());
+        }
+        match self.unknown_price {
+            UnknownPrice::Exclude => {
+                Verdict::Excluded("price unknown; the policy's unknown_price is \"exclude\"".to_owned())
             }
-            None => match self.unknown_price {
-                UnknownPrice::Exclude => {
-                    Verdict::Excluded("price unknown; the policy's unknown_price is \"exclude\"".to_owned())
-                }
-                UnknownPrice::LastResort => Verdict::LastResort,
-                UnknownPrice::Allow => Verdict::Allowed,
-            },
+            UnknownPrice::LastResort => Verdict::LastResort,
+            UnknownPrice::Allow => Verdict::Allowed,
+        }
+    }
+
+    /// What the policy could say so that endpoints without a price are used, after advice about their price.
+    pub(super) fn or_allow(&self) -> &'static str {
+        if self.max_price == MaxPrice::default() {
+            "; or write unknown_price = \"last_resort\" in the policy's [defaults]"
+        } else {
+            ""
         }
     }
 
@@ -90,7 +104,13 @@ impl Rules {
         }
         let wanted = self.regions.join(" or ");
         if upstream.regions.is_empty() {
-            return Some(format!("region unknown; the policy requires {wanted}"));
+            let remedy = match upstream.addressed {
+                Addressed::ByCatalogue => String::new(),
+                Addressed::ByOperator => {
+                    format!(": at a base_url of its own, `regions = [\"…\"]` of `{}` has to tell it", upstream.name)
+                }
+            };
+            return Some(format!("region unknown; the policy requires {wanted}{remedy}"));
         }
         // Data may be processed in any of an upstream's regions, so each must be fine.
         let outside = upstream.regions.iter().find(|region| !covered(region, &self.regions))?;

@@ -119,7 +119,9 @@ fn report_missing(own: Option<&Model>, (has_input, has_output): (bool, bool), co
     for (there, name) in [(has_input, "input"), (has_output, "output")] {
         if !there {
             let hint = "a price needs both; an embedding model's output is \"0 USD\"";
-            context.report.push(Diagnostic::error(place, format!("missing field `{name}`")).hint(hint));
+            context
+                .report
+                .push(Diagnostic::error(place, format!("missing field `{name}`{}", place.inside())).hint(hint));
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use super::base_url::{BaseUrl, Scheme};
+pub use super::base_url::{Addressed, BaseUrl, Scheme};
 pub use super::client_headers::{AllowedHeaders, ClientHeader};
 pub use super::feed::{Feed, FeedFormat, FeedUrl};
 pub use super::tariff::{Confidence, PriceOrigin};
@@ -136,6 +136,8 @@ pub struct Upstream {
     pub provider: Option<Arc<str>>,
     /// Where requests go.
     pub base_url: BaseUrl,
+    /// Whose word that is.
+    pub addressed: Addressed,
     /// Where data is processed. Empty means unknown, which satisfies no requirement.
     pub regions: Vec<String>,
     /// Free labels that `require` may ask for.

@@ -51,8 +51,7 @@ pub(crate) struct Tenant {
 /// Reads a whole configuration.
 pub(crate) fn config(document: &Document<'_>, report: &Diagnostics) -> Config {
     document.root(report, |fields| {
-        fields.later(&["budgets", "baselines"]);
-        fields.get("state", |node| node.fields(|fields| fields.later(&["path", "shared"])));
+        fields.later(&["budgets", "baselines", "state"]);
         fields.elsewhere(&["objective", "defaults", "routes"], "the policy file that `policy` names");
         Config {
             policy: fields.at("policy", word),

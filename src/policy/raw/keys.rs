@@ -63,7 +63,8 @@ pub(crate) fn key(node: &Node<'_>) -> Option<Key> {
         return Some(Key { name: None, source: node.at(source), models: None, account: None });
     }
     if !node.is_table() {
-        node.error("expected a key: a text in quotes, or a table", None);
+        let hint = "write \"env:NAME\" or { name = \"…\", key = \"env:NAME\" }";
+        node.error("expected a key: a text in quotes, or a table", Some(hint.to_owned()));
         return None;
     }
     node.fields(table)?

@@ -7,7 +7,7 @@ use crate::policy::fields::{Document, Fields};
 use crate::policy::model::{AllowedHeaders, ClientHeader};
 use crate::policy::money::{Money, money};
 use crate::policy::nearest::advice;
-use crate::policy::quantity::{percentage, rate};
+use crate::policy::quantity::{rate, share};
 use crate::policy::read::{Node, count, texts, word};
 use crate::policy::source::At;
 use crate::units::Share;
@@ -121,8 +121,8 @@ pub(crate) fn objective(node: &Node<'_>) -> Option<Objective> {
         target_answer: time(fields, "target_answer"),
         late_cost: amount(fields, "late_cost"),
         failure_cost: amount(fields, "failure_cost"),
-        spread: fields.get("spread", |node| node.quantity(percentage)),
-        exploration: fields.get("exploration", |node| node.quantity(percentage)),
+        spread: fields.get("spread", |node| node.quantity(share)),
+        exploration: fields.get("exploration", |node| node.quantity(share)),
     })
 }
 
@@ -188,7 +188,7 @@ pub(crate) fn retry(node: &Node<'_>) -> Option<Retry> {
             let count = count(node)?;
             u32::try_from(count).map_err(|_| node.error(format!("`{count}` is too large"), None)).ok()
         }),
-        budget: fields.get("budget", |node| node.quantity(percentage)),
+        budget: fields.get("budget", |node| node.quantity(share)),
         floor: fields.get("floor", |node| node.quantity(rate)),
     })
 }

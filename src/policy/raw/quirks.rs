@@ -96,6 +96,11 @@ fn cap(name: At<String>, node: &Node<'_>) -> Option<(String, f64)> {
         node.error("must be a whole number of at least 1", None);
         return None;
     }
+    if max < 0.0 {
+        let hint = "for a field that may be negative, bound it where it is refused: `bounds` in an upstream's quirks";
+        node.error("a cap is at least 0", Some(hint.to_owned()));
+        return None;
+    }
     Some((name.value, max))
 }
 
@@ -121,6 +126,10 @@ fn dropped(node: &Node<'_>) -> Option<String> {
 fn renamed(node: &Node<'_>) -> Option<Vec<(String, String)>> {
     node.entries(|name, node| {
         let to = word(node)?;
+        if to == name.value {
+            node.error("this is its name already", Some("leave it out, or write another name".to_owned()));
+            return None;
+        }
         Some((field(name, node)?, field(node.at(to), node)?))
     })
 }
@@ -128,7 +137,13 @@ fn renamed(node: &Node<'_>) -> Option<Vec<(String, String)>> {
 /// A field with the values that are taken.
 fn only(name: At<String>, node: &Node<'_>) -> Option<(String, Vec<String>)> {
     let values = node.list(|item| json(item.value).or_else(|| not_json(item)).map(|value| value.to_string()));
-    Some((field(name, node)?, values?))
+    let (name, values) = (field(name, node)?, values?);
+    if values.is_empty() && node.value.as_array().is_some_and(|items| items.is_empty()) {
+        let hint = format!("write drop = [\"{name}\"]");
+        node.error("no value is taken, so that the field would always be dropped", Some(hint));
+        return None;
+    }
+    Some((name, values))
 }
 
 /// Names with other names.
@@ -147,7 +162,14 @@ fn replaced(node: &Node<'_>) -> Option<Vec<(String, String, String)>> {
 
 /// A field with its bounds.
 fn bounded(name: At<String>, node: &Node<'_>) -> Option<(String, Bounds)> {
-    let bounds = node.fields(|fields| Bounds { min: fields.get("min", number), max: fields.get("max", number) })?;
+    let bounds = node.fields(|fields| {
+        let bounds = Bounds { min: fields.get("min", number), max: fields.get("max", number) };
+        if bounds == Bounds::default() && fields.spoiled() == Spoiled::No {
+            let hint = "give `min`, `max` or both";
+            node.report.push(Diagnostic::warning(&node.place, "this bounds nothing").hint(hint));
+        }
+        bounds
+    })?;
     if bounds.min.zip(bounds.max).is_some_and(|(min, max)| min > max) {
         node.error("`min` is above `max`", None);
         return None;
@@ -165,7 +187,7 @@ fn number(node: &Node<'_>) -> Option<f64> {
     };
     let found = found.filter(|number: &f64| number.is_finite());
     if found.is_none() {
-        node.error("expected a number", None);
+        node.error("expected a number", Some("write it without quotes, such as 0.5".to_owned()));
     }
     found
 }

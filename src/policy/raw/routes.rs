@@ -6,8 +6,8 @@ use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::Fields;
 use crate::policy::model::{Affinity, Equivalence};
 use crate::policy::money::{Money, money, money_a_day};
-use crate::policy::quantity::{QuantityError, duration, percentage};
-use crate::policy::read::{Node, texts, word};
+use crate::policy::quantity::{QuantityError, duration, percentage, share};
+use crate::policy::read::{Node, word};
 use crate::policy::source::At;
 use crate::units::Share;
 
@@ -73,7 +73,7 @@ pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
     node.fields(|fields: &Fields<'_>| {
         fields.later(&["match", "over_budget", "hold"]);
         let name = fields.need("name", word);
-        let models = fields.get("models", texts).unwrap_or_default();
+        let models = fields.get("models", |node| node.list(|item| model_name(item).map(|name| item.at(name))));
         let cluster = fields.need("cluster", cluster);
         let route = Route {
             objective: fields.get("objective", objective).unwrap_or_default(),
@@ -88,11 +88,27 @@ pub(crate) fn route(node: &Node<'_>) -> Option<Route> {
             equivalent: fields.get("equivalent", equivalent).unwrap_or_default(),
             failover_on: fields.get("failover_on", failover_on).unwrap_or_default(),
             name: name?,
-            models,
+            models: models.unwrap_or_default(),
             cluster: cluster?.value,
         };
         Some(route)
     })?
+}
+
+/// What a client asks for, or a pattern of it. Clients may send spaces inside of a name, though few do.
+fn model_name(node: &Node<'_>) -> Option<String> {
+    let name = word(node)?;
+    if name.trim() != name {
+        let hint = format!("write \"{}\"", name.trim());
+        node.error(format!("`{name}` has a space at its end or its beginning, so no client asks for it"), Some(hint));
+        return None;
+    }
+    if name.contains(char::is_whitespace) {
+        let message = format!("`{name}` has a space in it, which few models' names have");
+        let hint = "if these are several names, write each in quotes of its own";
+        node.report.push(Diagnostic::warning(&node.place, message).hint(hint));
+    }
+    Some(name)
 }
 
 fn affinity(node: &Node<'_>) -> Option<Affinity> {
@@ -122,7 +138,7 @@ fn affinity(node: &Node<'_>) -> Option<Affinity> {
 fn canary(node: &Node<'_>) -> Option<Canary> {
     node.fields(|fields: &Fields<'_>| {
         let endpoint = fields.need("endpoint", endpoint);
-        let share = fields.need("share", |node| node.quantity(percentage));
+        let share = fields.need("share", |node| node.quantity(share));
         Some(Canary { entry: Entry { endpoint: endpoint?, handicap: None }, share: share?.value })
     })?
 }
@@ -131,7 +147,7 @@ fn canary(node: &Node<'_>) -> Option<Canary> {
 fn shadow(node: &Node<'_>) -> Option<Shadow> {
     node.fields(|fields: &Fields<'_>| {
         let endpoint = fields.need("endpoint", one_model);
-        let share = fields.need("share", |node| node.quantity(percentage));
+        let share = fields.need("share", |node| node.quantity(share));
         let max_cost = fields.need("max_cost", |node| node.quantity(money_a_day));
         Some(Shadow { entry: Entry { endpoint: endpoint?, handicap: None }, share: share?.value, max_cost: max_cost? })
     })?
@@ -154,7 +170,9 @@ fn equivalent(node: &Node<'_>) -> Option<Equivalence> {
 
 /// What is not usual: some of it is a matter of law.
 fn failover_on(node: &Node<'_>) -> Option<Vec<Failure>> {
-    node.list(|node| node.choice(&[("content_filter", Failure::ContentFiltered)]))
+    const NAMED: [(&str, Failure); 2] =
+        [("content_filter", Failure::ContentFiltered), ("content_filtered", Failure::ContentFiltered)];
+    node.list(|node| node.choice(&NAMED))
 }
 
 /// Second tries are off unless both are said.
@@ -217,7 +235,8 @@ fn entry(node: &Node<'_>) -> Option<Entry> {
         return Some(Entry { endpoint: node.at(endpoint), handicap: None });
     }
     if !node.is_table() {
-        node.error("expected an endpoint: `upstream/model` in quotes, or a table", None);
+        let hint = "write \"upstream/model\", or { endpoint = \"upstream/model\", handicap = \"10%\" }";
+        node.error("expected an endpoint: a text in quotes, or a table", Some(hint.to_owned()));
         return None;
     }
     node.fields(|fields| {

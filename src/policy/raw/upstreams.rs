@@ -30,6 +30,8 @@ pub(crate) struct Upstream {
     pub(crate) provider: Option<At<String>>,
     pub(crate) region: Option<At<String>>,
     pub(crate) keys: Option<Vec<Key>>,
+    /// Where they are said.
+    pub(crate) keys_place: Option<Place>,
     pub(crate) limits: Limits,
     /// An agreed discount, or a tax.
     pub(crate) price_times: Option<Decimal>,
@@ -62,10 +64,13 @@ pub(crate) fn upstream(name: At<String>, node: &Node<'_>) -> Option<Upstream> {
             let hint = "name a `provider` of the catalogue, or say where to call with `base_url`";
             fields.report.push(Diagnostic::error(&place, format!("`{}` has no address", name.value)).hint(hint));
         }
+        let keys = fields.at("keys", |node| node.list(keys::key));
+        let (keys, keys_place) = keys.map(|keys| (keys.value, keys.place)).unzip();
         let upstream = Upstream {
             provider: fields.at("provider", word),
             region: fields.at("region", word),
-            keys: fields.get("keys", |node| node.list(keys::key)),
+            keys,
+            keys_place,
             limits: fields.get("limits", models::limits).unwrap_or_default(),
             price_times: fields.get("price_times", |node| node.quantity(factor)),
             base_url: fields.at("base_url", address),
@@ -100,7 +105,10 @@ pub(crate) fn dialect(node: &Node<'_>) -> Option<()> {
     const LATER: [&str; 4] = ["anthropic", "gemini", "azure", "bedrock"];
     match node.text()?.as_str() {
         "openai" => Some(()),
-        other if LATER.contains(&other) => not_supported_yet(node, &format!("the dialect `{other}` is")),
+        other if LATER.contains(&other) => {
+            let remedy = "only \"openai\" is spoken so far; most providers answer in it too, at an address of its own";
+            not_supported_yet(node, &format!("the dialect `{other}` is"), remedy)
+        }
         other => {
             let hint = crate::policy::nearest::advice(other, &["openai"]);
             node.error(format!("unknown dialect `{other}`"), hint);
@@ -112,11 +120,13 @@ pub(crate) fn dialect(node: &Node<'_>) -> Option<()> {
 /// A base URL.
 pub(crate) fn address(node: &Node<'_>) -> Option<BaseUrl> {
     if node.is_list() {
-        return not_supported_yet(node, "a list of base URLs is");
+        let remedy = "write an upstream for each, and name both in a route's cluster";
+        return not_supported_yet(node, "a list of base URLs is", remedy);
     }
     let text = node.text()?;
     if text.starts_with("dns:") {
-        return not_supported_yet(node, "a `dns:` address is");
+        let remedy = "write the URL itself; its host is looked up for every new connection";
+        return not_supported_yet(node, "a `dns:` address is", remedy);
     }
     let hint = "write it like \"https://api.example.com/v1\"".to_owned();
     base_url(&text).map_err(|error| node.error(error.to_string(), Some(hint))).ok()

@@ -83,7 +83,8 @@ fn another_address_does_not_inherit_a_providers_regions() {
     let config =
         "[upstreams.zhipu]\nprovider = \"zhipu\"\nkeys = [\"env:KEY\"]\nbase_url = \"https://elsewhere.example/v1\"";
     let model = World::new(config, "[defaults]\nrequire = { regions = [\"cn\"] }").model();
-    assert_eq!(excluded(&model, "glm-5.3")[0].1, "region unknown; the policy requires cn");
+    let reason = "region unknown; the policy requires cn: at a base_url of its own, `regions = [\"…\"]` of `zhipu` has to tell it";
+    assert_eq!(excluded(&model, "glm-5.3")[0].1, reason);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The usual mistakes, and what people are told.
 
-use super::{CONFIG, World};
+use super::{CONFIG, World, priced};
 use crate::policy::Severity;
 
 fn complaints(config: &str, policy: &str) -> String {
@@ -79,7 +79,7 @@ fn every_syntax_error_is_reported_and_nothing_is_guessed_from_such_a_file() {
 
 #[test]
 fn a_listener_beyond_loopback_needs_tenants_or_a_decision() {
-    let complaints = |text: &str| complaints(&format!("[server]\n{text}\n{CONFIG}"), "[defaults]");
+    let complaints = |text: &str| complaints(&format!("[server]\n{text}\n{}", priced()), "[defaults]");
     let open = complaints("listen = \"0.0.0.0:3273\"");
     assert!(open.contains("error: beyond loopback anybody could spend your money"), "{open}");
     assert_eq!(complaints("listen = \"0.0.0.0:3273\"\nopen = true"), "");
@@ -99,14 +99,14 @@ fn stale_and_unknown_exchange_rates_are_said() {
     let text =
         complaints(&format!("{rate}{CONFIG}"), "[defaults]\nmax_price = { input = \"1 EUR\", output = \"1 GBP\" }");
     assert!(text.contains("error: no exchange rate is known for `GBP`\n --> etc/p.toml:2:"), "{text}");
-    assert!(text.contains("error: `0` is not a rate: a currency is worth something"), "{text}");
-    assert!(text.contains("error: `soon` is not a date"), "{text}");
+    assert!(text.contains("error: `usd`: `0` is not a rate: a currency is worth something"), "{text}");
+    assert!(text.contains("error: `as_of`: `soon` is not a date"), "{text}");
 }
 
 #[test]
 fn an_old_rate_that_nothing_needs_is_not_mentioned() {
     let rate = "[exchange]\nEUR = { usd = \"1.1\", as_of = \"2025-01-01\" }\n";
-    assert_eq!(complaints(&format!("{rate}{CONFIG}"), "[defaults]"), "");
+    assert_eq!(complaints(&format!("{rate}{}", priced()), "[defaults]"), "");
 }
 
 #[test]
@@ -151,6 +151,7 @@ fn a_route_without_active_endpoints_is_a_warning_that_says_why() {
     assert_eq!(
         hints,
         [
+            "say its `price`, or with `base` which model of the catalogue it is; or write unknown_price = \"last_resort\" in the policy's [defaults]",
             "configure one of the upstreams that it names",
             "the policy excludes them all; the first: price unknown; the policy's unknown_price is \"exclude\""
         ]
@@ -160,7 +161,7 @@ fn a_route_without_active_endpoints_is_a_warning_that_says_why() {
 #[test]
 fn a_region_list_that_requires_nothing_is_refused() {
     let text = complaints(CONFIG, "[defaults]\nrequire = { regions = [] }");
-    assert!(text.contains("error: an empty list requires nothing"), "{text}");
+    assert!(text.contains("error: `regions`: an empty list requires nothing"), "{text}");
 }
 
 #[test]
@@ -172,11 +173,11 @@ fn a_plain_text_address_with_keys_is_a_warning() {
 
 #[test]
 fn a_wrong_key_raises_no_false_alarm_about_what_needs_it() {
-    let config = CONFIG.replace("\"env:KEY\", {", "\"KEY\", {").replace("env:OTHER", "env:GONE");
+    let config = priced().replace("\"env:KEY\", {", "\"KEY\", {").replace("env:OTHER", "env:GONE");
     let policy = "[[routes]]\nname = \"r\"\ncluster = [\"a/m1#KEY\", \"a/m1#second\"]";
     let loaded = World::new(&config, policy).load();
     let messages = loaded.diagnostics.iter().map(|one| one.message.as_str()).collect::<Vec<_>>();
-    assert_eq!(messages, ["a key must say where it comes from", "the variable `GONE` is not set"]);
+    assert_eq!(messages, ["`keys[0]`: a key must say where it comes from", "the variable `GONE` is not set"]);
 }
 
 #[test]
@@ -251,4 +252,20 @@ params = { set = { model = "other", k = nan }, cap = { max_tokens = 0 } }
     {
         assert!(text.contains(complaint), "{complaint}: {text}");
     }
+}
+
+#[test]
+fn a_model_of_ones_own_that_is_never_used_for_want_of_a_price_is_named_with_what_to_do() {
+    let said = "warning: `b/unpriced` is never used: price unknown; the policy";
+    let excluded = complaints(CONFIG, "[defaults]\nunknown_price = \"exclude\"");
+    for part in [said, "say its `price`", "with `base`", "unknown_price = \"last_resort\""] {
+        assert!(excluded.contains(part), "{part}: {excluded}");
+    }
+    let capped = complaints(CONFIG, "[defaults]\nunknown_price = \"allow\"\nmax_price = { input = \"9 USD\" }");
+    assert!(capped.contains(said) && !capped.contains("last_resort"), "{capped}");
+    for policy in ["unknown_price = \"allow\"", "unknown_price = \"last_resort\""] {
+        assert_eq!(complaints(CONFIG, &format!("[defaults]\n{policy}")), "");
+    }
+    let fed = format!("{CONFIG}[[prices.feeds]]\nurl = \"https://a/p\"\nformat = \"models-dev\"\n");
+    assert!(!complaints(&fed, "").contains("never used"), "a feed may know it");
 }

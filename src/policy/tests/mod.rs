@@ -1,5 +1,6 @@
 //! The rules of configuration and policy, as a user meets them: texts in, model or diagnostics out.
 
+mod accepted;
 mod bypass;
 mod catalogue;
 mod contract;
@@ -8,6 +9,7 @@ mod feeds;
 mod mistakes;
 mod model;
 mod prices;
+mod remedies;
 mod secrets;
 mod tariffs;
 
@@ -79,6 +81,11 @@ base_url = "http://127.0.0.1:8000/v1"
 price = { input = "0 USD", output = "0 USD" }
 [upstreams.b.models.unpriced]
 "#;
+
+/// The same without the model whose price is not known, and which is warned of.
+pub(super) fn priced() -> String {
+    CONFIG.replace("[upstreams.b.models.unpriced]\n", "")
+}
 
 /// The route that serves a model name.
 pub(super) fn route<'m>(model: &'m Model, name: &str) -> &'m Route {

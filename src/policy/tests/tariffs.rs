@@ -190,7 +190,7 @@ amount = "20M tokens"
 [[upstreams.a.allowances]]
 models = ["n"]
 amount = "20M tokens"
-used = "30M tokens"
+used = "20M tokens"
 "#;
     let text = super::World::new(config, "").complaints();
     for complaint in ["this has expired", "no model of `a` has a name that is meant here", "all of it is used"] {
