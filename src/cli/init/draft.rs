@@ -30,8 +30,9 @@ pub(super) enum Key {
     Variable(String),
     /// Here; it is never shown and never written into a configuration.
     Plain(Secret),
-    /// Nowhere: whoever reads the draft has to fetch it, and is told to put it into a variable. The number tells keys apart.
-    Absent(i64),
+    /// Nowhere: whoever reads the draft has to fetch it, and is told to put it into a variable. The numbers tell keys apart:
+    /// of whom it is, and which of theirs.
+    Absent(i64, u32),
 }
 
 /// What the imported file says of a model.

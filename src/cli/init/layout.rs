@@ -141,7 +141,7 @@ fn refer(
             return (file.clone(), Some(format!("file:keys/{file}")));
         }
         (Key::Variable(name), _) => name.clone(),
-        (Key::Plain(_) | Key::Absent(_), _) => names.variable(usual),
+        (Key::Plain(_) | Key::Absent(..), _) => names.variable(usual),
     };
     layout.variables.insert(variable.clone());
     (variable.clone(), Some(format!("env:{variable}")))

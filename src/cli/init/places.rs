@@ -1,6 +1,8 @@
 //! From an address in an imported file to a provider of the catalogue, if it is one of its hosts: then prices, errors
 //! and parameters are known, and only the key has to be given.
 
+use std::net::IpAddr;
+
 use crate::policy::model::{BaseUrl, Secret};
 use crate::policy::offers;
 use crate::policy::{Offer, base_url, is_variable};
@@ -96,6 +98,16 @@ fn root(url: &BaseUrl) -> &str {
 }
 
 impl Address {
+    /// Whether it is on this machine or in a network of one's own, where servers often want no key.
+    pub(super) fn is_near(&self) -> bool {
+        let Some(Ok(url)) = self.base_url.as_deref().map(base_url) else { return false };
+        match url.host.parse::<IpAddr>() {
+            Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private(),
+            Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local(),
+            Err(_) => !url.host.contains('.'),
+        }
+    }
+
     /// What an upstream there may be called.
     pub(super) fn wish(&self) -> String {
         match (self.provider, &self.base_url) {
@@ -109,7 +121,7 @@ impl Address {
 /// What an upstream at `url` may be called: the part of its host that people would say.
 pub(super) fn nickname(url: &str) -> String {
     let Ok(url) = base_url(url) else { return "own".to_owned() };
-    let numeric = url.host.parse::<std::net::IpAddr>().is_ok();
+    let numeric = url.host.parse::<IpAddr>().is_ok();
     let labels = url.host.split('.').collect::<Vec<_>>();
     let word = match labels.as_slice() {
         _ if numeric || url.host.eq_ignore_ascii_case("localhost") => "local",

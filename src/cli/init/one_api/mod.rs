@@ -35,7 +35,7 @@ pub(super) fn draft(text: &str, catalogue: &Catalogue) -> Result<Draft, Fault> {
     let reading = Reading { catalogue, flavour: export.flavour() };
     let mut served = Vec::new();
     for channel in &export.channels {
-        served.extend(reading.channel(channel, &mut draft)?);
+        served.extend(reading.channel(channel, &mut draft));
         if served.len() > MOST_ENDPOINTS {
             return Err(Fault::TooMany { place: channel.at("models"), most: MOST_ENDPOINTS });
         }
