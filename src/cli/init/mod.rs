@@ -16,6 +16,7 @@ mod places;
 mod policy_text;
 mod remarks;
 mod report;
+mod retired;
 mod said;
 mod texts;
 mod toml_text;

@@ -5,7 +5,7 @@ use crate::units::PricePerMtok;
 
 use super::draft::{Draft, printable};
 use super::layout::{Access, Layout, Upstream};
-use super::models::{Basis, Model};
+use super::models::{Basis, Model, Standing};
 use super::texts::POLICY;
 
 /// How long a line of a comment may be.
@@ -79,7 +79,11 @@ fn access(key: &Access) -> Option<(String, Option<&String>)> {
 
 fn model(upstream: &str, model: &Model, text: &mut String) {
     put!(text, "\n[upstreams.{upstream}.models.{}]", quoted(&model.name));
-    model.facts.base.iter().for_each(|base| put!(text, "base = {}", quoted(base)));
+    let dated = match model.standing {
+        Standing::Undated => "  # the name without its date: if this one has another price, say it",
+        Standing::Listed | Standing::Unknown => "",
+    };
+    model.facts.base.iter().for_each(|base| put!(text, "base = {}{dated}", quoted(base)));
     match &model.facts.price {
         Some(price) => self::price(price, text),
         None if model.is_unpriced() => unpriced(model, text),
@@ -91,6 +95,13 @@ fn model(upstream: &str, model: &Model, text: &mut String) {
         Some((names, Basis::Said)) => put!(text, "capabilities = {}", list(&names)),
         Some((names, Basis::Assumed)) => {
             put!(text, "capabilities = {}  # taken for granted: strike what it cannot do", list(&names));
+        }
+        Some((names, Basis::AssumedForText)) => {
+            let names = list(&names);
+            put!(
+                text,
+                "capabilities = {names}  # taken for granted: strike what it cannot do, add \"vision\" if it can"
+            );
         }
         None => {}
     }
@@ -127,9 +138,12 @@ fn rates(rates: &Rates) -> String {
 fn unpriced(model: &Model, text: &mut String) {
     *text += "# No price is known (per million tokens): used after all that have one.\n";
     *text += "# price = { input = \"… USD\", output = \"… USD\" }\n";
-    if let Some(maker) = model.maker {
-        let base = quoted(&format!("{maker}/{}", model.name));
-        put!(text, "# base = {base}  # if it costs and can do what it does there; then strike `capabilities`");
+    if let Some(base) = &model.resembles {
+        put!(
+            text,
+            "# base = {}  # if it costs and can do what it does there; then strike `capabilities`",
+            quoted(base)
+        );
     }
 }
 
