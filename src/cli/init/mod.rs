@@ -7,6 +7,7 @@
 mod draft;
 mod environment;
 mod fault;
+mod laid;
 mod layout;
 mod litellm;
 mod models;
@@ -17,6 +18,7 @@ mod policy_text;
 mod remarks;
 mod report;
 mod retired;
+mod route_names;
 mod said;
 mod texts;
 mod toml_text;

@@ -3,13 +3,13 @@
 use crate::engine::{Limits, Price, Rates};
 use crate::units::PricePerMtok;
 
-use super::draft::{Draft, printable};
+use super::draft::{Draft, Rules, printable};
 use super::layout::{Access, Layout, Upstream};
 use super::models::{Basis, Model, Standing};
 use super::texts::POLICY;
 
 /// How long a line of a comment may be.
-const WIDTH: usize = 116;
+pub(super) const WIDTH: usize = 116;
 
 /// Adds a line to a string.
 macro_rules! put {
@@ -33,8 +33,11 @@ pub(super) fn configuration(draft: &Draft, layout: &Layout, origin: &str) -> Str
             text += &item(remark);
         }
     }
-    let has_own = !draft.routes.is_empty() || draft.copied.is_some();
-    put!(text, "\npolicy = {}", quoted(if has_own { POLICY } else { "builtin:balanced" }));
+    let policy = match draft.rules {
+        Rules::Own | Rules::Copied(_) => POLICY,
+        Rules::BuiltIn => "builtin:balanced",
+    };
+    put!(text, "\npolicy = {}", quoted(policy));
     draft.hint.iter().for_each(|hint| text += &comment(hint));
     text += "\n[server]\nlisten = \"127.0.0.1:3273\"  # the applications' base URL is http://127.0.0.1:3273/v1\n";
     text += "admin = \"127.0.0.1:3274\"   # /metrics, /readyz, and what it is doing\n";

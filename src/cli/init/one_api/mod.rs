@@ -16,7 +16,7 @@ use super::draft::{Draft, Route, grouped};
 use super::fault::Fault;
 use super::places::Catalogue;
 use super::said::Said;
-use super::{retired, tree};
+use super::{retired, route_names, tree};
 
 use self::channels::Reading;
 use self::export::Export;
@@ -49,7 +49,7 @@ pub(super) fn draft(text: &str, catalogue: &Catalogue) -> Result<Draft, Fault> {
         let least_attempts = tiers.len();
         draft.routes.push(Route { name, tiers: tiers.into_values().collect(), least_attempts, ..Route::default() });
     }
-    draft.free_reserved_names();
+    route_names::settle(&mut draft);
     retired::remarks(&mut draft, catalogue);
     draft
         .remark("users and their tokens: they are not in an export of channels; write [[tenants]] for those that stay");

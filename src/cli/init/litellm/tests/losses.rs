@@ -144,7 +144,7 @@ fn nothing_that_an_entry_says_vanishes() {
         "`c/*` (openai/gpt-*): names are passed on to all models",
         "rpm of `groq/*` (groq/*), timeout of `groq/*` (groq/*): it would hold for every model of `groq`",
         "`d`: the `timeout`s of its entries differ",
-        "`unlisted`: its route is called `unlisted-2`",
+        "`unlisted` (now the route `unlisted-2`): its own name stands for",
     ] {
         assert!(text.contains(word), "no {word} in\n{text}");
     }

@@ -188,8 +188,8 @@ fn what_cannot_be_called_is_left_out_and_the_rest_comes_along() {
     assert!(said.contains("channel 1 (odd): what channel type 9999 is, is not known"), "{said}");
     assert!(said.contains("channel 2 (ill): it was switched off by the old proxy"), "{said}");
     let route = &draft.routes[0];
-    assert_eq!((route.name.as_str(), route.aliases.as_slice()), ("unlisted-3", &["unlisted".to_owned()][..]));
-    assert!(said.contains("`unlisted`: its route is called `unlisted-3`"), "{said}");
+    assert_eq!((route.name.as_str(), route.called.as_deref()), ("unlisted", Some("unlisted-3")));
+    assert!(said.contains("`unlisted` (now the route `unlisted-3`): its own name stands for"), "{said}");
 }
 
 #[test]
