@@ -76,7 +76,7 @@ fn time(time: Duration) -> String {
 fn route(route: &Laid, attempts: u64, text: &mut String) {
     put!(text, "\n[[routes]]\nname = {}\nmodels = {}", quoted(&route.name), names(&route.models));
     if route.tiers.iter().flatten().any(|entry| entry.contains("/*")) {
-        *text += "# `upstream/*` is the model that is asked for, with a date at its end or without.\n";
+        *text += "# `upstream/*` is the model that is asked for; for a name with a date that it does not have, the one without.\n";
     }
     match route.tiers.as_slice() {
         [tier] => put!(text, "cluster = {}", list(tier)),

@@ -38,7 +38,9 @@ impl Remarks {
             if subjects.is_empty() {
                 self.add(None, what);
             } else {
-                subjects.into_iter().for_each(|subject| self.add(Some(subject), what.clone()));
+                for subject in subjects {
+                    self.add(Some(subject), what.clone());
+                }
             }
         }
     }

@@ -66,7 +66,11 @@ fn missing(draft: &Draft, layout: &Layout, env: &dyn Fn(&str) -> Option<String>)
                      for it\n";
         }
         Absent::Some(names) => {
-            put!(text, "no key stands in the file for {}: put it into the variable that stands for it", listed(&names));
+            put!(
+                text,
+                "no key stands in the file for {}: put each into the variable that stands for it",
+                listed(&names)
+            );
         }
     }
     let unset = layout.variables.iter().filter(|name| env(name).is_none_or(|value| value.trim().is_empty()));

@@ -40,14 +40,11 @@ pub(super) fn routes(declared: &[Declared], sections: &Sections<'_>, draft: &mut
             "there is a group of this name too, and it counts here; in LiteLLM the alias does: rename one of them";
         draft.remark_on(format!("model_group_alias `{alias}`"), what);
     }
-    for (alias, target) in aliases.iter().filter(|(_, target)| !is_known(target)) {
-        draft.remark_on(
-            format!("model_group_alias `{alias}` (`{target}`)"),
-            "there is no such group that can be called",
-        );
-    }
-    for name in chains.heads().filter(|name| *name != "*" && !is_known(name)) {
-        draft.remark_on(format!("fallbacks of `{name}`"), "there is no such group that can be called");
+    let lost = aliases.iter().filter(|(_, target)| !is_known(target));
+    let lost = lost.map(|(alias, target)| format!("model_group_alias `{alias}` (`{target}`)"));
+    let headless = chains.heads().filter(|name| *name != EVERY && !is_known(name));
+    for what in lost.chain(headless.map(|name| format!("fallbacks of `{name}`"))) {
+        draft.remark_on(what, "there is no such group that can be called");
     }
     Ok(())
 }
@@ -101,8 +98,8 @@ fn remark_passed_on(declared: &[Declared], passing: Passing, draft: &mut Draft) 
         let wish = &one.deployment.wish;
         let what = match passing {
             Passing::ByRoute => format!(
-                "models are called by their own names, with a date at their end or without, if the catalogue or \
-                 [upstreams.{wish}.models.\"…\"] has them; names that neither has are not passed on"
+                "models are called by their own names, if the catalogue or [upstreams.{wish}.models.\"…\"] has them, and \
+                 for a name with a date that neither has the one without is sent; other names are not passed on"
             ),
             Passing::Unlisted => {
                 draft.unlisted = Unlisted::Allow;
@@ -189,16 +186,21 @@ impl Chains {
                 draft.remark_on(fallback, "there is no such group that can be called");
                 continue;
             };
-            let further = group.tiers.iter().filter(|tier| !route.tiers.contains(tier));
-            let further = further.map(|tier| without_passed_on(tier, route)).collect::<Vec<_>>();
-            if further.iter().any(Option::is_none) {
-                let what = "whoever has it is asked already, for the model that is asked for and no other; left out";
-                draft.remark_on(format!("fallback of `{}` to `{name}`", route.name), what);
-            }
-            route.tiers.extend(further.into_iter().flatten());
-            route.least_attempts = route.tiers.len();
+            add_fallback(route, group, draft);
         }
     }
+}
+
+/// The tiers of `group` come after those of `route`.
+fn add_fallback(route: &mut Route, group: &Route, draft: &mut Draft) {
+    let further = group.tiers.iter().filter(|tier| !route.tiers.contains(tier));
+    let further = further.map(|tier| without_passed_on(tier, route)).collect::<Vec<_>>();
+    if further.iter().any(Option::is_none) {
+        let what = "whoever has it is asked already, for the model that is asked for and no other; left out";
+        draft.remark_on(format!("fallback of `{}` to `{}`", route.name, group.name), what);
+    }
+    route.tiers.extend(further.into_iter().flatten());
+    route.least_attempts = route.tiers.len();
 }
 
 /// A tier without those through whose account `route` passes names on: they have a place there. `None` if that is all.

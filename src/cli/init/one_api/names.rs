@@ -20,12 +20,7 @@ pub(super) fn names(
     flavour: Flavour,
     draft: &mut Draft,
 ) -> Result<Vec<(String, String)>, Fault> {
-    let said = channel.need("models")?;
-    let text = if said.is_list() {
-        said.list()?.iter().map(Said::text).collect::<Result<Vec<_>, _>>()?.join(",")
-    } else {
-        said.text()?.to_owned()
-    };
+    let text = models(channel)?;
     let mapping = mapping(channel)?;
     let listed = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect::<Vec<_>>();
     if listed.is_empty() {
@@ -48,6 +43,15 @@ pub(super) fn names(
         draft.remark_on(format!("`{name}` of {called}"), what);
     }
     Ok(names)
+}
+
+/// `models`: names with commas between them, or a list of such.
+fn models(channel: &Said<'_>) -> Result<String, Fault> {
+    let said = channel.need("models")?;
+    if said.is_list() {
+        return Ok(said.list()?.iter().map(Said::text).collect::<Result<Vec<_>, _>>()?.join(","));
+    }
+    Ok(said.text()?.to_owned())
 }
 
 /// The names that lead from what is asked for to what is sent, and how that ends.

@@ -62,7 +62,7 @@ fn a_group_for_all_names_passes_them_on_with_a_date_or_without() {
     let route = model.routes.values().find(|route| &*route.name == "any").unwrap();
     assert!(route.models.iter().any(|name| name == "gpt-4.1") && !route.models.iter().any(|name| name == "gpt-4o"));
     let said = draft.remarks.lines().join("\n");
-    assert!(said.contains("`*`: models are called by their own names, with a date at their end or without"), "{said}");
+    assert!(said.contains("`*`: models are called by their own names, if the catalogue"), "{said}");
 }
 
 #[test]
