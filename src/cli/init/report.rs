@@ -115,7 +115,9 @@ fn written(layout: &Layout, texts: &Texts, output: &Path) -> String {
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     put!(text, "wrote {} ({})", output.display(), count(layout.upstreams.len(), "upstream"));
     if texts.policy.is_some() {
-        put!(text, "wrote {} ({})", beside(POLICY), count(layout.routes.len(), "route"));
+        let routes = Some(layout.routes.len()).filter(|routes| *routes > 0);
+        let routes = routes.map(|routes| format!(" ({})", count(routes, "route"))).unwrap_or_default();
+        put!(text, "wrote {}{routes}", beside(POLICY));
     }
     if !layout.files.is_empty() {
         let (keys, folder) = (count(layout.files.len(), "key"), beside(KEYS));
