@@ -33,6 +33,7 @@ mod tests;
 pub(crate) mod window;
 
 pub use builtin::{BUILTIN, Builtin, find as builtin};
+pub(crate) use dated::undated;
 pub use diagnostic::{Diagnostic, Location, Severity, render};
 pub use inputs::Sources;
 pub(crate) use offers::{Offer, OfferedHost, offers};

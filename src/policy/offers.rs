@@ -37,6 +37,11 @@ impl Offer {
         self.hosts.first().is_some_and(|host| !host.models.is_empty())
     }
 
+    /// Whether the catalogue lists `model` at any of its hosts.
+    pub(crate) fn has(&self, model: &str) -> bool {
+        self.hosts.iter().any(|host| host.models.iter().any(|listed| listed == model))
+    }
+
     /// Variables that usually hold the keys of the host of a region.
     pub(crate) fn variables_of(&self, region: Option<&str>) -> &[String] {
         let own = self.host(region).map(|host| host.key_variables.as_slice()).filter(|own| !own.is_empty());

@@ -252,6 +252,7 @@ fn a_built_in_policy_comes_along_to_be_changed() {
 
     let init = faregate(&["init", "--policy", "migrate-from-openai"], folder.path(), &keys);
     assert_eq!(init.status.code(), Some(0), "{}", said(&init));
+    assert!(!said(&init).contains("0 routes"), "{}", said(&init));
     let policy = fs::read_to_string(folder.path().join("policy.toml")).unwrap();
     assert_eq!(policy, include_str!("../../policies/migrate-from-openai.toml"));
     let configuration = fs::read_to_string(folder.path().join("faregate.toml")).unwrap();

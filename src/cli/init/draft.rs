@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::engine::{Limits, Price};
 use crate::policy::Builtin;
-use crate::policy::model::{Secret, UNLISTED};
+use crate::policy::model::Secret;
 
 use super::remarks::Remarks;
 
@@ -30,8 +30,9 @@ pub(super) enum Key {
     Variable(String),
     /// Here; it is never shown and never written into a configuration.
     Plain(Secret),
-    /// Nowhere: whoever reads the draft has to fetch it, and is told to put it into a variable. The number tells keys apart.
-    Absent(i64),
+    /// Nowhere: whoever reads the draft has to fetch it, and is told to put it into a variable. The numbers tell keys apart:
+    /// of whom it is, and which of theirs.
+    Absent(i64, u32),
 }
 
 /// What the imported file says of a model.
@@ -79,7 +80,10 @@ pub(super) struct Deployment {
 /// Names that clients ask for, and who serves them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Route {
+    /// What clients ask for.
     pub(super) name: String,
+    /// What the route is called, if not by that.
+    pub(super) called: Option<String>,
     /// More names.
     pub(super) aliases: Vec<String>,
     /// Best first.
@@ -90,6 +94,13 @@ pub(super) struct Route {
     pub(super) total: Option<Duration>,
     /// Whether what one provider will not answer is asked of the next.
     pub(super) refusals: Refusals,
+}
+
+impl Route {
+    /// Whether `name` is one of its further names.
+    pub(super) fn has_alias(&self, name: &str) -> bool {
+        self.aliases.iter().any(|alias| alias == name)
+    }
 }
 
 /// What happens to a refusal by a provider's content filter.
@@ -112,6 +123,18 @@ pub(super) enum Unlisted {
     Refuse,
 }
 
+/// By which policy it is chosen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Rules {
+    /// One of its own, with the routes of the draft, if there are any.
+    #[default]
+    Own,
+    /// One that is built in, under which models stand in for others.
+    BuiltIn,
+    /// A copy of such a one, to be changed.
+    Copied(&'static Builtin),
+}
+
 /// Somebody who may call.
 #[derive(Clone, Debug)]
 pub(super) struct Tenant {
@@ -123,7 +146,8 @@ pub(super) struct Tenant {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Draft {
     pub(super) deployments: Vec<Rc<Deployment>>,
-    /// Without any, models are called by their names, under a policy that is built in.
+    pub(super) rules: Rules,
+    /// Without any, models are called by their names.
     pub(super) routes: Vec<Route>,
     pub(super) unlisted: Unlisted,
     pub(super) tenants: Vec<Tenant>,
@@ -135,19 +159,21 @@ pub(super) struct Draft {
     pub(super) remarks: Remarks,
     /// What could be tried besides.
     pub(super) hint: Option<String>,
-    /// A built-in policy that is copied, to be changed; in place of routes.
-    pub(super) copied: Option<&'static Builtin>,
 }
 
 impl Draft {
     /// With a copy of a built-in policy.
     pub(super) fn with_policy(self, copied: Option<&'static Builtin>) -> Self {
-        Self { copied, hint: self.hint.filter(|_| copied.is_none()), ..self }
+        let Some(policy) = copied else { return self };
+        Self { rules: Rules::Copied(policy), hint: None, ..self }
     }
 
     /// What the remarks are about.
     pub(super) fn heading(&self) -> &'static str {
-        if self.routes.is_empty() { "Left to do:" } else { "Not taken over as it was:" }
+        match self.rules {
+            Rules::Own => "Not taken over as it was:",
+            Rules::BuiltIn | Rules::Copied(_) => "Left to do:",
+        }
     }
 
     /// Notes something that was not taken over as it was. The same is said once.
@@ -158,23 +184,6 @@ impl Draft {
     /// Notes it of one entry; of several entries it is said once, with their names.
     pub(super) fn remark_on(&mut self, subject: impl Into<String>, what: impl Into<String>) {
         self.remarks.add(Some(subject.into()), what.into());
-    }
-
-    /// Gives another name to a route whose own means something else here. Clients still ask for what they asked for.
-    pub(super) fn free_reserved_names(&mut self) {
-        let taken = |name: &String| self.routes.iter().any(|route| route.name == *name || route.aliases.contains(name));
-        let numbered = (2_u32..).map(|number| format!("{UNLISTED}-{number}"));
-        let Some(free) = numbered.into_iter().find(|name| !taken(name)) else { return };
-        let Some(route) = self.routes.iter_mut().find(|route| route.name == UNLISTED) else { return };
-        let old = std::mem::replace(&mut route.name, free.clone());
-        route.aliases.insert(0, old);
-        self.remark_on(
-            format!("`{UNLISTED}`"),
-            format!(
-                "its route is called `{free}`, since `{UNLISTED}` stands for all models that no route lists; clients \
-                 still ask for `{UNLISTED}`"
-            ),
-        );
     }
 }
 

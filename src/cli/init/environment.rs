@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::draft::{Deployment, Draft, Facts, Key, Serves, Unlisted};
+use super::draft::{Deployment, Draft, Facts, Key, Rules, Serves, Unlisted};
 use super::places::Catalogue;
 use crate::policy::{Offer, OfferedHost};
 
@@ -18,7 +18,8 @@ pub(super) fn draft(catalogue: &Catalogue, env: &dyn Fn(&str) -> Option<String>)
     let has = |name: &str| deployments.iter().any(|one| one.address.provider == Some(name));
     let moving = has("openai") && STAND_INS.into_iter().any(has);
     let hint = "or \"builtin:migrate-from-openai\" (`faregate init --policy migrate-from-openai` copies it): the names of OpenAI's models stay, and others answer more and more of them";
-    let mut draft = Draft { hint: moving.then(|| hint.to_owned()), unlisted: Unlisted::Allow, ..Draft::default() };
+    let hint = moving.then(|| hint.to_owned());
+    let mut draft = Draft { hint, rules: Rules::BuiltIn, unlisted: Unlisted::Allow, ..Draft::default() };
     let unlisted = |one: &&Rc<Deployment>| !catalogue.is_listed(&one.address);
     for name in deployments.iter().filter(unlisted).map(|one| &one.wish) {
         draft.remark(format!(

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::policy::model::Secret;
 
-use super::draft::{Address, Deployment, Draft, Facts, Key, Refusals, Route, Serves, grouped};
+use super::draft::{Address, Deployment, Draft, Facts, Key, Serves, grouped};
+use super::laid::{Laid, laid};
 use super::models::{Model, models};
 use super::names::Names;
 use super::places::Catalogue;
@@ -46,25 +46,14 @@ pub(super) struct Upstream {
 /// One of `keys`.
 #[derive(Debug)]
 pub(super) struct Access {
-    key: Key,
+    pub(super) key: Key,
     /// `env:NAME` or `file:PATH`; `None` if none is needed.
     pub(super) reference: Option<String>,
     /// By what an endpoint is called.
-    name: String,
+    pub(super) name: String,
     pub(super) label: Option<String>,
     /// Which models it may call; all if not set.
     pub(super) models: Option<Vec<String>>,
-}
-
-/// One of `[[routes]]`.
-#[derive(Debug)]
-pub(super) struct Laid {
-    pub(super) name: String,
-    pub(super) models: Vec<String>,
-    pub(super) tiers: Vec<Vec<String>>,
-    pub(super) least_attempts: usize,
-    pub(super) total: Option<Duration>,
-    pub(super) refusals: Refusals,
 }
 
 /// Lays out `draft`.
@@ -83,7 +72,7 @@ pub(super) fn layout(draft: &Draft, keep: Keep, catalogue: &Catalogue) -> Layout
         let models = models(&address, &deployments, catalogue);
         layout.upstreams.push(Upstream { name, address, keys, models });
     }
-    layout.routes = draft.routes.iter().map(|route| laid(route, &layout.upstreams)).collect();
+    layout.routes = laid(&draft.routes, &layout.upstreams, catalogue);
     for tenant in &draft.tenants {
         let (_, reference) = refer(&tenant.key, ("tenant", "FAREGATE_KEY"), keep, &mut names, &mut layout);
         layout.tenants.extend(reference.map(|reference| (tenant.name.clone(), reference)));
@@ -141,44 +130,10 @@ fn refer(
             return (file.clone(), Some(format!("file:keys/{file}")));
         }
         (Key::Variable(name), _) => name.clone(),
-        (Key::Plain(_) | Key::Absent(_), _) => names.variable(usual),
+        (Key::Plain(_) | Key::Absent(..), _) => names.variable(usual),
     };
     layout.variables.insert(variable.clone());
     (variable.clone(), Some(format!("env:{variable}")))
-}
-
-fn laid(route: &Route, upstreams: &[Upstream]) -> Laid {
-    let tiers = route.tiers.iter().map(|tier| endpoints(tier, upstreams)).filter(|tier| !tier.is_empty());
-    let mut models = vec![route.name.clone()];
-    models.extend(route.aliases.iter().cloned());
-    Laid {
-        name: route.name.clone(),
-        models,
-        tiers: tiers.collect(),
-        least_attempts: route.least_attempts,
-        total: route.total,
-        refusals: route.refusals,
-    }
-}
-
-/// `upstream/model` where every key that may call the model is meant, else one `upstream/model#key` for each that is.
-fn endpoints(tier: &[Rc<Deployment>], upstreams: &[Upstream]) -> Vec<String> {
-    let named = |one: &&Rc<Deployment>| match &one.serves {
-        Serves::Model(model) => Some((one.address.clone(), model.clone())),
-        Serves::All => None,
-    };
-    let groups = grouped(tier, named);
-    let entries = groups.into_iter().filter_map(|(named, members)| {
-        let (address, model) = named?;
-        let upstream = upstreams.iter().find(|one| one.address == address)?;
-        let may = |key: &&Access| key.models.as_ref().is_none_or(|models| models.contains(&model));
-        let meant = |key: &&Access| members.iter().any(|one| one.key == key.key);
-        let (all, some) = (upstream.keys.iter().filter(may).count(), upstream.keys.iter().filter(meant));
-        let plain = format!("{}/{model}", upstream.name);
-        let some = some.map(|key| format!("{plain}#{}", key.name)).collect::<Vec<_>>();
-        Some(if some.len() == all { vec![plain] } else { some })
-    });
-    entries.flatten().collect()
 }
 
 /// The smaller of two bounds.

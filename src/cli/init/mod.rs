@@ -7,6 +7,7 @@
 mod draft;
 mod environment;
 mod fault;
+mod laid;
 mod layout;
 mod litellm;
 mod models;
@@ -16,6 +17,8 @@ mod places;
 mod policy_text;
 mod remarks;
 mod report;
+mod retired;
+mod route_names;
 mod said;
 mod texts;
 mod toml_text;

@@ -14,8 +14,10 @@ pub(super) struct Model {
     pub(super) name: String,
     pub(super) facts: Facts,
     pub(super) standing: Standing,
-    /// The provider of the catalogue that lists a model of this name, if this one does not.
-    pub(super) maker: Option<&'static str>,
+    /// The row of another provider that it may go by, as `provider/model`, if this one has none.
+    pub(super) resembles: Option<String>,
+    /// What it is taken to be able to do if nothing is said of it.
+    granted: &'static [&'static str],
 }
 
 /// What the catalogue knows of it, or of the model that it is.
@@ -23,12 +25,17 @@ pub(super) struct Model {
 pub(super) enum Standing {
     /// Its price and what it can do.
     Listed,
+    /// The same, of its name without a date.
+    Undated,
     /// Nothing.
     Unknown,
 }
 
 /// What a model is taken to be able to do if nothing is said of it.
 const ASSUMED: [&str; 3] = ["tools", "json_schema", "vision"];
+
+/// The same at a provider that the catalogue knows: most of what it does not list are older models, which read text.
+const ASSUMED_OF_OLDER: [&str; 2] = ["tools", "json_schema"];
 
 impl Model {
     /// Whether nothing says what it costs.
@@ -41,12 +48,17 @@ impl Model {
         let said = &self.facts.abilities;
         match self.standing {
             // Nothing is denied, and the catalogue knows the rest.
-            Standing::Listed if said.iter().all(|(_, ability)| *ability == Ability::Has) => None,
+            Standing::Listed | Standing::Undated if said.iter().all(|(_, ability)| *ability == Ability::Has) => None,
             Standing::Unknown if is_embedding(&self.name) && said.is_empty() => None,
-            Standing::Listed | Standing::Unknown => {
+            Standing::Listed | Standing::Undated | Standing::Unknown => {
                 let has = said.iter().filter(|(_, ability)| *ability == Ability::Has).map(|(name, _)| *name);
-                let assumed = ASSUMED.into_iter().filter(|name| !said.iter().any(|(known, _)| known == name));
-                let basis = if assumed.clone().next().is_some() { Basis::Assumed } else { Basis::Said };
+                let is_open = |name: &str| !said.iter().any(|(known, _)| *known == name);
+                let assumed = self.granted.iter().copied().filter(|name| is_open(name));
+                let basis = match assumed.clone().next() {
+                    _ if is_open("vision") && !self.granted.contains(&"vision") => Basis::AssumedForText,
+                    Some(_) => Basis::Assumed,
+                    None => Basis::Said,
+                };
                 Some((has.chain(assumed).collect(), basis))
             }
         }
@@ -60,6 +72,8 @@ pub(super) enum Basis {
     Said,
     /// Nothing says some of it.
     Assumed,
+    /// Nothing says some of it, and images are left out.
+    AssumedForText,
 }
 
 /// The models of an upstream that need a table.
@@ -69,11 +83,20 @@ pub(super) fn models(address: &Address, deployments: &[Rc<Deployment>], catalogu
         Serves::All => None,
     });
     let table = |(name, members): (&String, Vec<(&String, &Rc<Deployment>)>)| {
-        let facts = merged(members.into_iter().map(|(_, one)| one.facts.clone()));
+        let mut facts = merged(members.into_iter().map(|(_, one)| one.facts.clone()));
         let listed = catalogue.lists(address, name);
-        let standing = if listed || facts.base.is_some() { Standing::Listed } else { Standing::Unknown };
-        let maker = catalogue.maker_of(name).filter(|_| !listed);
-        let model = Model { name: name.clone(), facts, standing, maker };
+        let standing = match catalogue.undated(address, name) {
+            _ if listed || facts.base.is_some() => Standing::Listed,
+            Some(stem) => {
+                facts.base = Some(stem.to_owned());
+                Standing::Undated
+            }
+            None => Standing::Unknown,
+        };
+        let resembles = catalogue.row(name).filter(|_| standing == Standing::Unknown);
+        let is_older = standing == Standing::Unknown && catalogue.is_listed(address);
+        let granted: &[_] = if is_older { &ASSUMED_OF_OLDER } else { &ASSUMED };
+        let model = Model { name: name.clone(), facts, standing, resembles, granted };
         (!listed || model.facts != Facts::default()).then_some(model)
     };
     grouped(named, |(name, _)| *name).into_iter().filter_map(table).collect()

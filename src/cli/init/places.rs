@@ -1,9 +1,11 @@
 //! From an address in an imported file to a provider of the catalogue, if it is one of its hosts: then prices, errors
 //! and parameters are known, and only the key has to be given.
 
+use std::net::IpAddr;
+
 use crate::policy::model::{BaseUrl, Secret};
 use crate::policy::offers;
-use crate::policy::{Offer, base_url, is_variable};
+use crate::policy::{Offer, base_url, is_variable, undated};
 
 use super::draft::{Address, Key};
 use super::fault::Fault;
@@ -32,27 +34,41 @@ impl Catalogue {
 
     /// Whether the catalogue lists `model` there.
     pub(super) fn lists(&self, address: &Address, model: &str) -> bool {
-        let offer = address.provider.and_then(|name| self.offer(name));
-        let host = offer.and_then(|offer| offer.host(address.region.as_deref()));
-        host.is_some_and(|host| host.models.iter().any(|listed| listed == model))
+        self.models(address).iter().any(|listed| listed == model)
     }
 
-    /// Whether `provider` has `model` at any of its hosts.
-    pub(super) fn has(&self, provider: &str, model: &str) -> bool {
-        let hosts = self.offer(provider).map(|offer| offer.hosts.as_slice()).unwrap_or_default();
-        hosts.iter().any(|host| host.models.iter().any(|listed| listed == model))
+    /// The name without its date by which the catalogue lists `model` there, if only without.
+    pub(super) fn undated<'m>(&self, address: &Address, model: &'m str) -> Option<&'m str> {
+        undated(model).filter(|stem| !self.lists(address, model) && self.lists(address, stem))
+    }
+
+    /// The row of `provider` that `model` goes by, with a date at its end or without.
+    pub(super) fn row_at(&self, provider: &str, model: &str) -> Option<String> {
+        let offer = self.offer(provider)?;
+        let name = [Some(model), undated(model)].into_iter().flatten().find(|name| offer.has(name))?;
+        Some(format!("{}/{name}", offer.name))
+    }
+
+    /// The row that `model` goes by at the first provider that lists it, with a date at its end or without.
+    pub(super) fn row(&self, model: &str) -> Option<String> {
+        let of = |name: &str| Some(format!("{}/{name}", self.maker_of(name)?));
+        of(model).or_else(|| of(undated(model)?))
+    }
+
+    /// What the catalogue lists there.
+    pub(super) fn models(&self, address: &Address) -> &[String] {
+        let offer = address.provider.and_then(|name| self.offer(name));
+        offer.and_then(|offer| offer.host(address.region.as_deref())).map_or(&[], |host| &host.models)
     }
 
     /// Whether the catalogue has a list of what is there.
     pub(super) fn is_listed(&self, address: &Address) -> bool {
-        let offer = address.provider.and_then(|name| self.offer(name));
-        offer.and_then(|offer| offer.host(address.region.as_deref())).is_some_and(|host| !host.models.is_empty())
+        !self.models(address).is_empty()
     }
 
     /// The first provider that lists a model of this name.
     pub(super) fn maker_of(&self, model: &str) -> Option<&'static str> {
-        let has = |offer: &&Offer| offer.hosts.iter().any(|host| host.models.iter().any(|listed| listed == model));
-        self.offers.iter().find(has).map(|offer| offer.name)
+        self.offers.iter().find(|offer| offer.has(model)).map(|offer| offer.name)
     }
 
     /// A host of a provider.
@@ -96,6 +112,16 @@ fn root(url: &BaseUrl) -> &str {
 }
 
 impl Address {
+    /// Whether it is on this machine or in a network of one's own, where servers often want no key.
+    pub(super) fn is_near(&self) -> bool {
+        let Some(Ok(url)) = self.base_url.as_deref().map(base_url) else { return false };
+        match url.host.parse::<IpAddr>() {
+            Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private(),
+            Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local(),
+            Err(_) => !url.host.contains('.'),
+        }
+    }
+
     /// What an upstream there may be called.
     pub(super) fn wish(&self) -> String {
         match (self.provider, &self.base_url) {
@@ -109,7 +135,7 @@ impl Address {
 /// What an upstream at `url` may be called: the part of its host that people would say.
 pub(super) fn nickname(url: &str) -> String {
     let Ok(url) = base_url(url) else { return "own".to_owned() };
-    let numeric = url.host.parse::<std::net::IpAddr>().is_ok();
+    let numeric = url.host.parse::<IpAddr>().is_ok();
     let labels = url.host.split('.').collect::<Vec<_>>();
     let word = match labels.as_slice() {
         _ if numeric || url.host.eq_ignore_ascii_case("localhost") => "local",

@@ -4,19 +4,22 @@ use std::time::Duration;
 
 use crate::policy::builtin;
 
-use super::draft::{Draft, Refusals, Unlisted};
-use super::layout::{Laid, Layout};
-use super::toml_text::{comment, list, put, quoted};
+use super::draft::{Draft, Refusals, Rules, Unlisted};
+use super::laid::Laid;
+use super::layout::Layout;
+use super::toml_text::{WIDTH, comment, list, put, quoted};
 
 /// More tries than these only make a failure late.
 pub(super) const MOST_ATTEMPTS: u64 = 10;
 const USUAL_ATTEMPTS: u64 = 3;
 const USUAL_TOTAL: Duration = Duration::from_mins(5);
 
-/// `policy.toml`; `None` where no route needs one.
+/// `policy.toml`; `None` where one that is built in will do.
 pub(super) fn policy(draft: &Draft, layout: &Layout, origin: &str) -> Option<String> {
-    if layout.routes.is_empty() {
-        return None;
+    match draft.rules {
+        Rules::Own => {}
+        Rules::BuiltIn => return None,
+        Rules::Copied(policy) => return Some(policy.text.to_owned()),
     }
     let mut text = comment(&format!(
         "How to choose; written by `faregate init`{origin}. It is reloaded while it runs. Weights and strategies are \
@@ -71,7 +74,10 @@ fn time(time: Duration) -> String {
 }
 
 fn route(route: &Laid, attempts: u64, text: &mut String) {
-    put!(text, "\n[[routes]]\nname = {}\nmodels = {}", quoted(&route.name), list(&route.models));
+    put!(text, "\n[[routes]]\nname = {}\nmodels = {}", quoted(&route.name), names(&route.models));
+    if route.tiers.iter().flatten().any(|entry| entry.contains("/*")) {
+        *text += "# `upstream/*` is the model that is asked for; for a name with a date that it does not have, the one without.\n";
+    }
     match route.tiers.as_slice() {
         [tier] => put!(text, "cluster = {}", list(tier)),
         tiers => {
@@ -91,6 +97,25 @@ fn route(route: &Laid, attempts: u64, text: &mut String) {
         Refusals::Final => {}
         Refusals::AskOthers => *text += "failover_on = [\"content_filter\"]\n",
     }
+}
+
+/// A list of names, in lines of bearable length.
+fn names(names: &[String]) -> String {
+    let whole = list(names);
+    if whole.chars().count() < WIDTH {
+        return whole;
+    }
+    let mut lines = vec![String::new()];
+    for name in names {
+        let name = quoted(name) + ", ";
+        let fits = lines.last().is_some_and(|line| line.chars().count() + name.chars().count() < WIDTH);
+        if !fits {
+            lines.push(String::new());
+        }
+        lines.iter_mut().last().into_iter().for_each(|line| line.push_str(&name));
+    }
+    let lines = lines.iter().filter(|line| !line.is_empty()).map(|line| format!("  {}\n", line.trim_end()));
+    format!("[\n{}]", lines.collect::<String>())
 }
 
 #[cfg(test)]

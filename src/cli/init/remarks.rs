@@ -32,6 +32,19 @@ impl Remarks {
         self.0.push(remark);
     }
 
+    /// Takes in others, after these.
+    pub(super) fn absorb(&mut self, others: Self) {
+        for Remark { what, subjects, .. } in others.0 {
+            if subjects.is_empty() {
+                self.add(None, what);
+            } else {
+                for subject in subjects {
+                    self.add(Some(subject), what.clone());
+                }
+            }
+        }
+    }
+
     /// One line for each.
     pub(super) fn lines(&self) -> Vec<String> {
         let line = |remark: &Remark| match remark.subjects.as_slice() {

@@ -59,9 +59,19 @@ fn printed(draft: &Draft, texts: &Texts) -> String {
 /// What has to be set before it can start.
 fn missing(draft: &Draft, layout: &Layout, env: &dyn Fn(&str) -> Option<String>) -> String {
     let mut text = String::new();
-    if keys(draft).any(|key| matches!(key, Key::Absent(_))) {
-        text +=
-            "the file has no keys (the server's API leaves them out): put each into the variable that stands for it\n";
+    match absent(draft) {
+        Absent::Nobody => {}
+        Absent::All => {
+            text += "the file has no keys (the server's API leaves them out): put each into the variable that stands \
+                     for it\n";
+        }
+        Absent::Some(names) => {
+            put!(
+                text,
+                "no key stands in the file for {}: put each into the variable that stands for it",
+                listed(&names)
+            );
+        }
     }
     let unset = layout.variables.iter().filter(|name| env(name).is_none_or(|value| value.trim().is_empty()));
     let unset = unset.map(String::as_str).collect::<Vec<_>>();
@@ -69,6 +79,30 @@ fn missing(draft: &Draft, layout: &Layout, env: &dyn Fn(&str) -> Option<String>)
         put!(text, "not set yet, and needed before it starts: {}", listed(&unset));
     }
     text
+}
+
+/// Whose keys do not stand in the file.
+enum Absent<'d> {
+    Nobody,
+    /// Those of all that need one.
+    All,
+    /// These ones'.
+    Some(Vec<&'d str>),
+}
+
+fn absent(draft: &Draft) -> Absent<'_> {
+    let is_absent = |key: &Key| matches!(key, Key::Absent(..));
+    if !keys(draft).any(is_absent) {
+        return Absent::Nobody;
+    }
+    if keys(draft).all(|key| is_absent(key) || *key == Key::None) {
+        return Absent::All;
+    }
+    let lacking = draft.deployments.iter().filter(|one| is_absent(&one.key));
+    let mut names = lacking.filter_map(|one| one.label.as_deref()).collect::<Vec<_>>();
+    // Those of one channel follow each other.
+    names.dedup();
+    Absent::Some(names)
 }
 
 fn keys(draft: &Draft) -> impl Iterator<Item = &Key> {
@@ -81,7 +115,9 @@ fn written(layout: &Layout, texts: &Texts, output: &Path) -> String {
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     put!(text, "wrote {} ({})", output.display(), count(layout.upstreams.len(), "upstream"));
     if texts.policy.is_some() {
-        put!(text, "wrote {} ({})", beside(POLICY), count(layout.routes.len(), "route"));
+        let routes = Some(layout.routes.len()).filter(|routes| *routes > 0);
+        let routes = routes.map(|routes| format!(" ({})", count(routes, "route"))).unwrap_or_default();
+        put!(text, "wrote {}{routes}", beside(POLICY));
     }
     if !layout.files.is_empty() {
         let (keys, folder) = (count(layout.files.len(), "key"), beside(KEYS));

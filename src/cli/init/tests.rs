@@ -10,6 +10,9 @@ use super::report::Made;
 use super::texts::{Proof, Texts};
 use super::{environment, litellm, one_api, report};
 
+mod models;
+mod routes;
+
 fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_400_000)
 }
@@ -193,4 +196,21 @@ fn an_upstream_is_called_what_people_would_call_its_host() {
     for (url, name) in cases {
         assert_eq!(nickname(url), name, "{url}");
     }
+}
+
+#[test]
+fn which_keys_are_missing_is_said_and_that_all_are_only_where_it_is_so() {
+    let channel = |id: u32, key: &str| format!(r#"{{"id": {id}, "type": 1, "name": "n{id}", "models": "m,n"{key}}}"#);
+    let of = |channels: &[String]| {
+        let export = format!("[{}]", channels.join(","));
+        said(&one_api::draft(&export, &Catalogue::new()).unwrap(), Keep::Files)
+    };
+    let key = r#", "key": "k""#;
+    let one = of(&[channel(1, key), channel(2, ""), channel(3, key), channel(4, "")]);
+    assert!(one.contains("no key stands in the file for channel 2 (n2), channel 4 (n4): put"), "{one}");
+    assert!(!one.contains("the file has no keys"), "{one}");
+    let ollama = r#"{"id": 5, "type": 30, "name": "own", "models": "m"}"#.to_owned();
+    let all = of(&[channel(1, ""), channel(2, ""), ollama]);
+    assert!(all.contains("the file has no keys") && !all.contains("no key stands"), "{all}");
+    assert!(!of(&[channel(1, key)]).contains("the file has no keys"));
 }

@@ -44,8 +44,7 @@ impl Texts {
     /// Writes both; `origin` says from what.
     pub(super) fn new(draft: &Draft, layout: &Layout, origin: &str) -> Self {
         let configuration = toml_text::configuration(draft, layout, origin);
-        let copied = draft.copied.map(|one| one.text.to_owned());
-        Self { configuration, policy: copied.or_else(|| policy_text::policy(draft, layout, origin)) }
+        Self { configuration, policy: policy_text::policy(draft, layout, origin) }
     }
 
     /// Loads them, given their keys, as the file `name` and the policy beside it; else what is wrong with them.

@@ -3,13 +3,13 @@
 use crate::engine::{Limits, Price, Rates};
 use crate::units::PricePerMtok;
 
-use super::draft::{Draft, printable};
+use super::draft::{Draft, Rules, printable};
 use super::layout::{Access, Layout, Upstream};
-use super::models::{Basis, Model};
+use super::models::{Basis, Model, Standing};
 use super::texts::POLICY;
 
 /// How long a line of a comment may be.
-const WIDTH: usize = 116;
+pub(super) const WIDTH: usize = 116;
 
 /// Adds a line to a string.
 macro_rules! put {
@@ -33,8 +33,11 @@ pub(super) fn configuration(draft: &Draft, layout: &Layout, origin: &str) -> Str
             text += &item(remark);
         }
     }
-    let has_own = !draft.routes.is_empty() || draft.copied.is_some();
-    put!(text, "\npolicy = {}", quoted(if has_own { POLICY } else { "builtin:balanced" }));
+    let policy = match draft.rules {
+        Rules::Own | Rules::Copied(_) => POLICY,
+        Rules::BuiltIn => "builtin:balanced",
+    };
+    put!(text, "\npolicy = {}", quoted(policy));
     draft.hint.iter().for_each(|hint| text += &comment(hint));
     text += "\n[server]\nlisten = \"127.0.0.1:3273\"  # the applications' base URL is http://127.0.0.1:3273/v1\n";
     text += "admin = \"127.0.0.1:3274\"   # /metrics, /readyz, and what it is doing\n";
@@ -79,7 +82,11 @@ fn access(key: &Access) -> Option<(String, Option<&String>)> {
 
 fn model(upstream: &str, model: &Model, text: &mut String) {
     put!(text, "\n[upstreams.{upstream}.models.{}]", quoted(&model.name));
-    model.facts.base.iter().for_each(|base| put!(text, "base = {}", quoted(base)));
+    let dated = match model.standing {
+        Standing::Undated => "  # the name without its date: if this one has another price, say it",
+        Standing::Listed | Standing::Unknown => "",
+    };
+    model.facts.base.iter().for_each(|base| put!(text, "base = {}{dated}", quoted(base)));
     match &model.facts.price {
         Some(price) => self::price(price, text),
         None if model.is_unpriced() => unpriced(model, text),
@@ -91,6 +98,13 @@ fn model(upstream: &str, model: &Model, text: &mut String) {
         Some((names, Basis::Said)) => put!(text, "capabilities = {}", list(&names)),
         Some((names, Basis::Assumed)) => {
             put!(text, "capabilities = {}  # taken for granted: strike what it cannot do", list(&names));
+        }
+        Some((names, Basis::AssumedForText)) => {
+            let names = list(&names);
+            put!(
+                text,
+                "capabilities = {names}  # taken for granted: strike what it cannot do, add \"vision\" if it can"
+            );
         }
         None => {}
     }
@@ -127,9 +141,12 @@ fn rates(rates: &Rates) -> String {
 fn unpriced(model: &Model, text: &mut String) {
     *text += "# No price is known (per million tokens): used after all that have one.\n";
     *text += "# price = { input = \"… USD\", output = \"… USD\" }\n";
-    if let Some(maker) = model.maker {
-        let base = quoted(&format!("{maker}/{}", model.name));
-        put!(text, "# base = {base}  # if it costs and can do what it does there; then strike `capabilities`");
+    if let Some(base) = &model.resembles {
+        put!(
+            text,
+            "# base = {}  # if it costs and can do what it does there; then strike `capabilities`",
+            quoted(base)
+        );
     }
 }
 

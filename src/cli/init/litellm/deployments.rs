@@ -7,6 +7,7 @@ use crate::cli::init::draft::{Address, Deployment, Draft, Facts, Key, Serves};
 use crate::cli::init::fault::Fault;
 use crate::cli::init::models::is_of_another_kind;
 use crate::cli::init::places::Catalogue;
+use crate::cli::init::retired;
 use crate::cli::init::said::Said;
 
 use super::facts::Entry;
@@ -83,7 +84,8 @@ impl Reading<'_> {
         // LiteLLM knows some names by themselves, and so does the catalogue.
         let openai =
             ["gpt-", "o1", "o3", "o4", "chatgpt-", "text-embedding-"].iter().any(|start| model.starts_with(start));
-        let usual = || if model.starts_with("claude") { Some("anthropic") } else { self.catalogue.maker_of(model) };
+        let maker = || self.catalogue.maker_of(model).or_else(|| retired::maker_of(model));
+        let usual = || if model.starts_with("claude") { Some("anthropic") } else { maker() };
         Ok((given.or_else(|| if openai { Some("openai") } else { usual() }), model))
     }
 

@@ -138,16 +138,15 @@ impl<'v> Entry<'v> {
             Some((prefix, model)) if find(prefix).is_some() => (find(prefix), model),
             Some(_) | None => (None, text),
         };
-        let provider = match provider {
-            Some(Known::Listed(provider, ..)) if catalogue.has(provider, model) => Some(provider),
-            Some(Known::Listed(..) | Known::SelfHosted(..) | Known::Compatible(..) | Known::Foreign(_)) | None => {
-                catalogue.maker_of(model)
-            }
+        let theirs = match provider {
+            Some(Known::Listed(provider, ..)) => catalogue.row_at(provider, model),
+            Some(Known::SelfHosted(..) | Known::Compatible(..) | Known::Foreign(_)) | None => None,
         };
-        if provider.is_none() {
+        let row = theirs.or_else(|| catalogue.row(model));
+        if row.is_none() {
             draft.remark_on(&self.called, format!("base_model `{text}` is not in the catalogue: say its `price`"));
         }
-        Ok(provider.map(|provider| format!("{provider}/{model}")))
+        Ok(row)
     }
 }
 

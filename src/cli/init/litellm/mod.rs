@@ -14,7 +14,7 @@ use super::draft::{Draft, Tenant};
 use super::fault::Fault;
 use super::places::Catalogue;
 use super::said::Said;
-use super::tree;
+use super::{retired, route_names, tree};
 
 use self::deployments::Reading;
 use self::variables::Variables;
@@ -41,7 +41,8 @@ pub(super) fn draft(text: &str, catalogue: &Catalogue, env: &dyn Fn(&str) -> Opt
     draft.attempts = settings::attempts(&sections, &mut draft)?;
     draft.total = settings::total(&sections, &mut draft)?;
     draft.tenants.extend(master(&whole, &reading.variables)?);
-    draft.free_reserved_names();
+    route_names::settle(&mut draft);
+    retired::remarks(&mut draft, catalogue);
     settings::remarks(&whole, &sections, &mut draft);
     for place in reading.variables.unused() {
         draft.remark_on(place, "no entry refers to it, and it is not set for this program");

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use crate::cli::init::draft::{Deployment, Draft, Refusals, Route, Serves, Unlisted, grouped};
 use crate::cli::init::fault::Fault;
 use crate::cli::init::models::is_embedding;
+use crate::cli::init::route_names::EVERY;
 use crate::cli::init::said::Said;
 
 use super::deployments::Declared;
@@ -17,10 +18,11 @@ pub(super) type Sections<'a> = [Said<'a>];
 /// Adds the routes of `declared` to `draft`.
 pub(super) fn routes(declared: &[Declared], sections: &Sections<'_>, draft: &mut Draft) -> Result<(), Fault> {
     let groups = grouped(declared, |one| one.group.clone());
-    let own = groups.iter().filter_map(|(name, members)| own(name, members, draft)).collect::<Vec<_>>();
+    let passing = Passing::of(declared);
+    let own = groups.iter().filter_map(|(name, members)| own(name, members, passing, draft)).collect::<Vec<_>>();
     let aliases = aliases(sections, draft)?;
     let chains = Chains::read(sections, draft)?;
-    remark_passed_on(declared, draft);
+    remark_passed_on(declared, passing, draft);
     let is_group = |name: &String| groups.iter().any(|(group, _)| group == name);
     for route in &own {
         let mut route = route.clone();
@@ -38,22 +40,36 @@ pub(super) fn routes(declared: &[Declared], sections: &Sections<'_>, draft: &mut
             "there is a group of this name too, and it counts here; in LiteLLM the alias does: rename one of them";
         draft.remark_on(format!("model_group_alias `{alias}`"), what);
     }
-    for (alias, target) in aliases.iter().filter(|(_, target)| !is_known(target)) {
-        draft.remark_on(
-            format!("model_group_alias `{alias}` (`{target}`)"),
-            "there is no such group that can be called",
-        );
-    }
-    for name in chains.heads().filter(|name| *name != "*" && !is_known(name)) {
-        draft.remark_on(format!("fallbacks of `{name}`"), "there is no such group that can be called");
+    let lost = aliases.iter().filter(|(_, target)| !is_known(target));
+    let lost = lost.map(|(alias, target)| format!("model_group_alias `{alias}` (`{target}`)"));
+    let headless = chains.heads().filter(|name| *name != EVERY && !is_known(name));
+    for what in lost.chain(headless.map(|name| format!("fallbacks of `{name}`"))) {
+        draft.remark_on(what, "there is no such group that can be called");
     }
     Ok(())
 }
 
-/// A group without its fallbacks; `None` for one that passes names on.
-fn own(name: &str, members: &[&Declared], draft: &mut Draft) -> Option<Route> {
-    let named = members.iter().filter(|one| one.deployment.serves != Serves::All).collect::<Vec<_>>();
-    if named.is_empty() {
+/// How names are passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passing {
+    /// By a route, as they are: the group `*` alone does it.
+    ByRoute,
+    /// As those that no route lists, so that what stands before them, as in `openai/*`, is understood.
+    Unlisted,
+}
+
+impl Passing {
+    fn of(declared: &[Declared]) -> Self {
+        let mut passing = declared.iter().filter(|one| one.deployment.serves == Serves::All);
+        if passing.all(|one| one.group == EVERY) { Self::ByRoute } else { Self::Unlisted }
+    }
+}
+
+/// A group without its fallbacks; `None` for one whose names no route lists.
+fn own(name: &str, members: &[&Declared], passing: Passing, draft: &mut Draft) -> Option<Route> {
+    let is_routed = |one: &&&Declared| passing == Passing::ByRoute || one.deployment.serves != Serves::All;
+    let routed = members.iter().filter(is_routed).collect::<Vec<_>>();
+    if routed.is_empty() {
         return None;
     }
     if name.is_empty() || name.find('*').is_some_and(|at| at + 1 != name.len()) {
@@ -61,11 +77,13 @@ fn own(name: &str, members: &[&Declared], draft: &mut Draft) -> Option<Route> {
         return None;
     }
     let mut tiers: BTreeMap<i64, Vec<_>> = BTreeMap::new();
-    for one in &named {
+    for one in &routed {
         tiers.entry(one.order).or_default().push(Rc::clone(&one.deployment));
     }
-    let total = named.iter().filter_map(|one| one.timeout).max();
-    if named.iter().any(|one| one.timeout != total) {
+    // What is said of all models of a provider has a remark of its own.
+    let named = || routed.iter().filter(|one| one.deployment.serves != Serves::All);
+    let total = named().filter_map(|one| one.timeout).max();
+    if named().any(|one| one.timeout != total) {
         draft.remark_on(
             format!("`{name}`"),
             "the `timeout`s of its entries differ: the longest holds for the whole route",
@@ -75,14 +93,23 @@ fn own(name: &str, members: &[&Declared], draft: &mut Draft) -> Option<Route> {
 }
 
 /// Groups that pass names on let models be called by their own.
-fn remark_passed_on(declared: &[Declared], draft: &mut Draft) {
+fn remark_passed_on(declared: &[Declared], passing: Passing, draft: &mut Draft) {
     for one in declared.iter().filter(|one| one.deployment.serves == Serves::All) {
-        draft.unlisted = Unlisted::Allow;
         let wish = &one.deployment.wish;
-        let what = format!(
-            "models are called by their own names, or as `{wish}/…`, if the catalogue or [upstreams.{wish}.models.\"…\"] \
-             has them; names that neither has are not passed on"
-        );
+        let what = match passing {
+            Passing::ByRoute => format!(
+                "models are called by their own names, if the catalogue or [upstreams.{wish}.models.\"…\"] has them, and \
+                 for a name with a date that neither has the one without is sent; other names are not passed on"
+            ),
+            Passing::Unlisted => {
+                draft.unlisted = Unlisted::Allow;
+                format!(
+                    "models are called by their own names, or as `{wish}/…`, if the catalogue or \
+                     [upstreams.{wish}.models.\"…\"] has them; names that neither has are not passed on, and those \
+                     with a date at their end are such, until they stand there with their `base`"
+                )
+            }
+        };
         draft.remark_on(format!("`{}`", one.group), what);
     }
 }
@@ -159,11 +186,31 @@ impl Chains {
                 draft.remark_on(fallback, "there is no such group that can be called");
                 continue;
             };
-            let further = group.tiers.iter().filter(|tier| !route.tiers.contains(tier)).cloned().collect::<Vec<_>>();
-            route.tiers.extend(further);
-            route.least_attempts = route.tiers.len();
+            add_fallback(route, group, draft);
         }
     }
+}
+
+/// The tiers of `group` come after those of `route`.
+fn add_fallback(route: &mut Route, group: &Route, draft: &mut Draft) {
+    let further = group.tiers.iter().filter(|tier| !route.tiers.contains(tier));
+    let further = further.map(|tier| without_passed_on(tier, route)).collect::<Vec<_>>();
+    if further.iter().any(Option::is_none) {
+        let what = "whoever has it is asked already, for the model that is asked for and no other; left out";
+        draft.remark_on(format!("fallback of `{}` to `{}`", route.name, group.name), what);
+    }
+    route.tiers.extend(further.into_iter().flatten());
+    route.least_attempts = route.tiers.len();
+}
+
+/// A tier without those through whose account `route` passes names on: they have a place there. `None` if that is all.
+fn without_passed_on(tier: &[Rc<Deployment>], route: &Route) -> Option<Vec<Rc<Deployment>>> {
+    let passes = |one: &Deployment, other: &Deployment| {
+        one.serves == Serves::All && one.address == other.address && one.key == other.key
+    };
+    let is_new = |other: &&Rc<Deployment>| !route.tiers.iter().flatten().any(|one| passes(one, other));
+    let tier = tier.iter().filter(is_new).cloned().collect::<Vec<_>>();
+    (!tier.is_empty()).then_some(tier)
 }
 
 /// Whether the group makes vectors.

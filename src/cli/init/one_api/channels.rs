@@ -7,7 +7,7 @@ use crate::cli::init::fault::Fault;
 use crate::cli::init::places::Catalogue;
 use crate::cli::init::said::Said;
 
-use super::keys::keys;
+use super::keys::{keys, left_out};
 use super::names::names;
 use super::settings;
 use super::types::{Flavour, Kind, find};
@@ -32,20 +32,38 @@ pub(super) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads one channel; nothing comes of one that is switched off or cannot be called.
-    pub(super) fn channel(&self, channel: &Said<'_>, draft: &mut Draft) -> Result<Vec<Served>, Fault> {
-        let id = channel.field("id").map(|id| id.whole_number()).transpose()?.unwrap_or_default();
-        let name = channel.field("name").map(|name| name.text()).transpose()?.unwrap_or_default();
-        let called = format!("channel {id} ({name})");
-        let Some(kind) = self.kind(channel, &called, draft)? else { return Ok(Vec::new()) };
-        settings::remarks(channel, &called, draft);
-        let names = names(channel, &called, self.flavour, draft)?;
+    /// Reads one channel; nothing comes of one that is switched off, cannot be called or has a mistake in it. What is
+    /// wrong with one is no reason to leave out the others.
+    pub(super) fn channel(&self, channel: &Said<'_>, draft: &mut Draft) -> Vec<Served> {
+        let called = called(channel);
+        // A mistake that several channels have is one remark, so its place is the field alone.
+        let alone = channel.called(String::new());
+        let mut own = Draft::default();
+        match self.read(&alone, &called, &mut own) {
+            Ok(served) => {
+                draft.remarks.absorb(own.remarks);
+                served
+            }
+            Err(fault) => {
+                draft.remark_on(called, format!("left out: {fault}; {}", fault.remedy()));
+                Vec::new()
+            }
+        }
+    }
+
+    fn read(&self, channel: &Said<'_>, called: &str, draft: &mut Draft) -> Result<Vec<Served>, Fault> {
+        let Some(kind) = self.kind(channel, called, draft)? else { return Ok(Vec::new()) };
+        settings::remarks(channel, called, draft);
+        let names = names(channel, called, self.flavour, draft)?;
         let address = self.address(channel, kind)?;
-        let keys = keys(channel, draft)?.unwrap_or_else(|| vec![self.no_key(&address, id)]);
+        let keys = match keys(channel, called, draft)? {
+            Some(keys) => keys,
+            None => self.absent(channel, &address, called, draft)?,
+        };
         let priority =
             channel.field("priority").map(|priority| priority.whole_number()).transpose()?.unwrap_or_default();
         let wish = address.wish();
-        let label = Some(called).filter(|_| !name.is_empty() || id != 0);
+        let label = Some(called.to_owned());
         let all = names.iter().flat_map(|(public, model)| keys.iter().map(move |key| (public, model, key)));
         let served = all.map(|(public, model, key)| {
             let (address, key, label) = (address.clone(), key.clone(), label.clone());
@@ -86,14 +104,32 @@ impl Reading<'_> {
         Ok(None)
     }
 
-    /// Where no key is written: none is needed, or it has to be fetched.
-    fn no_key(&self, address: &Address, id: i64) -> Key {
+    /// Where no key is written: none is needed, or all that there are have to be fetched.
+    fn absent(
+        &self,
+        channel: &Said<'_>,
+        address: &Address,
+        called: &str,
+        draft: &mut Draft,
+    ) -> Result<Vec<Key>, Fault> {
         let offer = address.provider.and_then(|name| self.catalogue.offer(name));
-        if offer.is_some_and(|one| one.key_variables.is_empty()) { Key::None } else { Key::Absent(id) }
+        if offer.is_some_and(|one| one.key_variables.is_empty()) {
+            return Ok(vec![Key::None]);
+        }
+        if address.is_near() {
+            draft.remark_on(
+                called,
+                "it has no key here, and its server is near: if that one wants none, write `keys = []` in its upstream \
+                 instead of a variable",
+            );
+        }
+        let id = channel.field("id").map(|id| id.whole_number()).transpose()?.unwrap_or_default();
+        let count = left_out(channel, called, draft)?;
+        Ok((0..count).map(|number| Key::Absent(id, number)).collect())
     }
 
     fn address(&self, channel: &Said<'_>, kind: Kind) -> Result<Address, Fault> {
-        let place = format!("{}.base_url", channel.place);
+        let place = channel.at("base_url");
         let url = channel.field("base_url").map(|url| url.text()).transpose()?.unwrap_or_default();
         let url = url.trim_end_matches('/').trim_end_matches("/chat/completions").trim_end_matches('/');
         let (provider, base, path) = match kind {
@@ -116,5 +152,17 @@ impl Reading<'_> {
                 self.catalogue.find(&url, own, &place)
             }
         }
+    }
+}
+
+/// What people know a channel by.
+fn called(channel: &Said<'_>) -> String {
+    let id = channel.field("id").and_then(|id| id.whole_number().ok());
+    let name = channel.field("name").and_then(|name| name.text().ok()).filter(|name| !name.is_empty());
+    match (id, name) {
+        (Some(id), Some(name)) => format!("channel {id} ({name})"),
+        (Some(id), None) => format!("channel {id}"),
+        (None, Some(name)) => format!("channel ({name})"),
+        (None, None) => channel.place.clone(),
     }
 }

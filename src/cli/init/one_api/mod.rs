@@ -16,7 +16,7 @@ use super::draft::{Draft, Route, grouped};
 use super::fault::Fault;
 use super::places::Catalogue;
 use super::said::Said;
-use super::tree;
+use super::{retired, route_names, tree};
 
 use self::channels::Reading;
 use self::export::Export;
@@ -35,7 +35,7 @@ pub(super) fn draft(text: &str, catalogue: &Catalogue) -> Result<Draft, Fault> {
     let reading = Reading { catalogue, flavour: export.flavour() };
     let mut served = Vec::new();
     for channel in &export.channels {
-        served.extend(reading.channel(channel, &mut draft)?);
+        served.extend(reading.channel(channel, &mut draft));
         if served.len() > MOST_ENDPOINTS {
             return Err(Fault::TooMany { place: channel.at("models"), most: MOST_ENDPOINTS });
         }
@@ -49,7 +49,8 @@ pub(super) fn draft(text: &str, catalogue: &Catalogue) -> Result<Draft, Fault> {
         let least_attempts = tiers.len();
         draft.routes.push(Route { name, tiers: tiers.into_values().collect(), least_attempts, ..Route::default() });
     }
-    draft.free_reserved_names();
+    route_names::settle(&mut draft);
+    retired::remarks(&mut draft, catalogue);
     draft
         .remark("users and their tokens: they are not in an export of channels; write [[tenants]] for those that stay");
     Ok(draft)

@@ -8,6 +8,16 @@ pub(super) enum Flavour {
     NewApi,
 }
 
+impl Flavour {
+    /// How many times in a row a name is looked up in a channel's mapping.
+    pub(super) const fn steps(self) -> usize {
+        match self {
+            Self::OneApi => 1,
+            Self::NewApi => usize::MAX,
+        }
+    }
+}
+
 /// What a channel type is here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {

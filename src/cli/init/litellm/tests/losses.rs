@@ -109,6 +109,7 @@ fn a_base_model_is_the_row_of_the_catalogue_that_it_goes_by() {
     assert_eq!(base("azure/gpt-4o", "openai/mine").0.as_deref(), Some("openai/gpt-4o"));
     assert_eq!(base("gpt-4o", "openai/mine").0.as_deref(), Some("openai/gpt-4o"));
     assert_eq!(base("gpt-4o", "openai/gpt-4o").0, None, "the catalogue knows it by its own name");
+    assert_eq!(base("azure/gpt-4o-2024-11-20", "openai/mine").0.as_deref(), Some("openai/gpt-4o"));
     let (unknown, said) = base("azure/nobody-knows", "openai/mine");
     assert!(unknown.is_none() && said.contains("base_model `azure/nobody-knows` is not in the catalogue"), "{said}");
 }
@@ -143,7 +144,7 @@ fn nothing_that_an_entry_says_vanishes() {
         "`c/*` (openai/gpt-*): names are passed on to all models",
         "rpm of `groq/*` (groq/*), timeout of `groq/*` (groq/*): it would hold for every model of `groq`",
         "`d`: the `timeout`s of its entries differ",
-        "`unlisted`: its route is called `unlisted-2`",
+        "`unlisted` (now the route `unlisted-2`): its own name stands for",
     ] {
         assert!(text.contains(word), "no {word} in\n{text}");
     }
