@@ -6,6 +6,8 @@ use serde_json::Value;
 
 /// Longer requests are not looked through: all that an error says may be theirs.
 const LONGEST: usize = 4 * 1024 * 1024;
+/// No code or type of an error is longer.
+const LONGEST_NAME: usize = 300;
 
 /// A request, to be looked through if need be.
 #[derive(Debug)]
@@ -23,6 +25,11 @@ impl<'a> Asked<'a> {
     /// Whether `words`, in small letters, may be quoted from it.
     pub(super) fn has(&self, words: &str) -> bool {
         self.body.len() > LONGEST || self.texts().iter().any(|text| text.contains(words))
+    }
+
+    /// Whether `name`, plain, is one of its texts. Of a request that is too long to be looked through none is.
+    pub(super) fn names(&self, name: &str, plain: fn(&str) -> String) -> bool {
+        self.body.len() <= LONGEST && self.texts().iter().any(|text| text.len() < LONGEST_NAME && plain(text) == name)
     }
 
     fn texts(&self) -> &[String] {

@@ -8,6 +8,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::beginning::begun;
+use super::usage;
+use crate::engine::Usage;
 
 /// Longer messages are cut: some gateways answer with whole pages.
 const LONGEST_MESSAGE: usize = 300;
@@ -33,8 +35,10 @@ const NAMES: [&str; 15] = [
     ":exception-type",
     "__type",
 ];
-/// Fields that say nothing about it, and those in which validators give back what they were sent.
-const SILENT: [&str; 9] = ["id", "request_id", "RequestId", "model", "param", "object", "input", "ctx", "loc"];
+/// Fields that say nothing about it.
+const SILENT: [&str; 7] = ["id", "request_id", "RequestId", "model", "param", "object", "loc"];
+/// Fields in which validators give back what they were sent.
+const ECHOES: [&str; 4] = ["input", "ctx", "body", "received"];
 /// Letters and digits in a row that look like a credential rather than a word.
 const SECRET_LENGTH: usize = 20;
 /// How the keys of the usual providers begin.
@@ -53,6 +57,8 @@ pub struct WireError {
     pub names: Vec<String>,
     /// Everything else that it says.
     pub said: String,
+    /// What was used nevertheless, if it tells that.
+    pub usage: Option<Usage>,
 }
 
 impl WireError {
@@ -73,6 +79,7 @@ impl WireError {
     fn from_whole(value: &Value) -> Self {
         let mut error = Self::from_value(value);
         error.gather(value, "");
+        error.usage = value.get("usage").and_then(|usage| usage::parse(&usage.to_string()));
         error
     }
 
@@ -83,6 +90,8 @@ impl WireError {
     /// Notes the texts in `value`, which is called `name`, wherever they stand.
     fn gather(&mut self, value: &Value, name: &str) {
         match value {
+            _ if ECHOES.contains(&name) => {}
+            Value::Array(choices) if name == "choices" => choices.iter().for_each(|choice| self.gather_choice(choice)),
             Value::Array(items) => items.iter().for_each(|item| self.gather(item, name)),
             Value::Object(_) if SILENT.contains(&name) => {}
             Value::Object(fields) => fields.iter().for_each(|(name, value)| self.gather(value, name)),
@@ -93,6 +102,15 @@ impl WireError {
                 self.said.push('\n');
             }
             Value::String(_) | Value::Number(_) | Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    /// Of an answer's choice only how it ends: what a model says is about anything.
+    fn gather_choice(&mut self, choice: &Value) {
+        for name in ["error", "finish_reason"] {
+            if let Some(value) = choice.get(name) {
+                self.gather(value, name);
+            }
         }
     }
 
@@ -115,7 +133,10 @@ impl WireError {
                         // xAI and others put the text under `error` and the code beside it.
                         return Self { code: inner.code.or_else(|| text(value, &["code"])), ..inner };
                     }
-                    Some(_) | None => value,
+                    Some(_) | None => match object.get("choices") {
+                        Some(choices) => return Self::of_choices(choices),
+                        None => value,
+                    },
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => value,
@@ -127,6 +148,19 @@ impl WireError {
             code: text(inner, &["code", "Code", "status_code", "error_code", "status"]),
             ..Self::default()
         }
+    }
+
+    /// The error that the choices of an answer tell of by how they end.
+    fn of_choices(choices: &Value) -> Self {
+        let mut choices = choices.as_array().into_iter().flatten();
+        let end = choices.find_map(|choice| match choice.get("error").filter(|error| !is_empty(error)) {
+            Some(error) => Some(Self::from_value(error)),
+            None => choice.get("finish_reason").and_then(Value::as_str).map(|reason| Self {
+                message: format!("the answer ends with {}", clip(reason, LONGEST_MESSAGE)),
+                ..Self::default()
+            }),
+        });
+        end.unwrap_or_else(|| Self { message: "the answer has no choice".to_owned(), ..Self::default() })
     }
 
     /// The HTTP status that the error amounts to, for errors that come without one: inside a 200, or in a stream.
@@ -144,6 +178,25 @@ impl WireError {
     /// The message without anything that looks like a key or an organisation's id: providers echo them.
     pub fn redacted_message(&self) -> String {
         redact(&self.message)
+    }
+}
+
+/// Whether an error, in JSON, names `field` by itself, and not in what it gives back of the request.
+pub fn complains_of(body: &[u8], field: &str) -> bool {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(value) => names_field(&value, field),
+        Err(_) => String::from_utf8_lossy(body).contains(field),
+    }
+}
+
+fn names_field(value: &Value, field: &str) -> bool {
+    match value {
+        Value::String(text) => text.contains(field),
+        Value::Array(items) => items.iter().any(|item| names_field(item, field)),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| !ECHOES.contains(&&**name) && names_field(value, field))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -36,10 +36,11 @@ pub fn events_of(body: &[u8], usage_wanted: bool) -> Option<Bytes> {
 
 /// All of a choice in one piece.
 fn content(choice: &Value) -> Option<Value> {
-    if let Some(text) = choice.get("text") {
+    let Some(message) = choice.get("message").filter(|message| message.is_object()) else {
+        let text = choice.get("text").and_then(Value::as_str)?;
         return Some(json!({ "index": number(choice), "text": text, "logprobs": null, "finish_reason": null }));
-    }
-    let mut delta = choice.get("message")?.clone();
+    };
+    let mut delta = message.clone();
     let calls = delta.get_mut("tool_calls").and_then(Value::as_array_mut);
     for (index, call) in calls.into_iter().flatten().enumerate() {
         call.as_object_mut()?.insert("index".to_owned(), index.into());
@@ -49,7 +50,7 @@ fn content(choice: &Value) -> Option<Value> {
 
 fn end(choice: &Value) -> Value {
     let reason = choice.get("finish_reason").cloned().unwrap_or_else(|| "stop".into());
-    if choice.get("text").is_some() {
+    if !choice.get("message").is_some_and(Value::is_object) {
         return json!({ "index": number(choice), "text": "", "logprobs": null, "finish_reason": reason });
     }
     json!({ "index": number(choice), "delta": {}, "finish_reason": reason })
@@ -62,6 +63,15 @@ fn number(choice: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_counts_more_than_an_empty_text_beside_it() {
+        let body =
+            br#"{"id":"1","choices":[{"index":0,"text":null,"message":{"content":"hello"},"finish_reason":"stop"}]}"#;
+        let events = events_of(&Bytes::from_static(body), false).unwrap();
+        let text = String::from_utf8_lossy(&events);
+        assert!(text.contains(r#""delta":{"content":"hello"}"#) && !text.contains("\"text\""), "{text}");
+    }
 
     #[test]
     fn a_whole_answer_becomes_a_stream() {

@@ -75,9 +75,12 @@ impl Rule {
 
     fn fits(&self, status: Option<u16>, names: &[String], said: &str, asked: &Asked<'_>) -> bool {
         // Nobody is left alone for what a client has made the provider say.
-        let is_quoted = |words: &str| self.fault.scope != Scope::Nothing && asked.has(words);
+        let benches = self.fault.scope != Scope::Nothing;
+        let is_quoted = |words: &str| benches && asked.has(words);
+        let is_theirs = |name: &str| benches && asked.names(name, plain);
         (self.statuses.is_empty() || status.is_some_and(|status| self.statuses.contains(&status)))
-            && (self.names.is_empty() || self.names.iter().any(|glob| names.iter().any(|name| glob.matches(name))))
+            && (self.names.is_empty()
+                || self.names.iter().any(|glob| names.iter().any(|name| glob.matches(name) && !is_theirs(name))))
             && (self.says.is_empty()
                 || self.says.iter().any(|words| said.contains(words.as_str()) && !is_quoted(words)))
     }

@@ -39,7 +39,7 @@ pub use adjustments::{Adjustments, Bounds, CallIds, Content, FakeStream, LENGTHS
 pub use asked::Asked;
 pub use body::{BodyError, Head, Kind, UsageWish, read_head};
 pub use conversation::Opening;
-pub use error::{WireError, conceal_keys, error_body, error_event};
+pub use error::{WireError, complains_of, conceal_keys, error_body, error_event};
 pub use estimate::relayed_tokens;
 pub use fake_stream::events_of;
 pub use forms::{Forms, When};

@@ -126,6 +126,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_model_says_is_no_evidence_and_no_message() {
+        let body = r#"{"choices":[{"finish_reason":"error","message":{"content":"your bill is overdue, and the API key"}}],
+            "usage":{"prompt_tokens":100,"completion_tokens":9}}"#;
+        let PlainReply::Error(error) = inspect(body) else { panic!("no error") };
+        assert_eq!((error.message.as_str(), error.said.as_str()), ("the answer ends with error", ""));
+        assert_eq!(error.usage.map(|usage| usage.input), Some(Tokens(100)), "it was used nevertheless");
+        let told = r#"{"choices":[{"error":{"message":"upstream is down","code":502},"message":{"content":"no"}}],"error":null}"#;
+        let PlainReply::Error(error) =
+            inspect_plain(Kind::Chat, &told.replace("\"error\":{", "\"finish_reason\":\"error\",\"error\":{").into())
+        else {
+            panic!("no error")
+        };
+        assert_eq!((error.message.as_str(), error.status()), ("upstream is down", Some(502)));
+    }
+
+    #[test]
     fn a_reason_to_finish_tells_of_an_error_however_it_is_spaced() {
         let answer = |reason: &str, message: &str| {
             let body = format!(r#"{{"choices": [{{"finish_reason": "{reason}", "message": {message}}}]}}"#);

@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 
 /// No answer makes so many calls. What goes beyond is passed on as it comes: more would be remembered for nobody.
 const MOST_CALLS: usize = 1_024;
+/// Nor so many choices; their numbers are the upstream's.
+const MOST_CHOICES: usize = 128;
 
 /// What is known of the calls of one stream.
 #[derive(Debug, Default)]
@@ -38,8 +40,11 @@ impl ToolCalls {
         let mut changed = false;
         for choice in chunk.get_mut("choices")?.as_array_mut()? {
             let number = choice.get("index").and_then(Value::as_u64).unwrap_or_default();
-            let known = self.known.entry(number).or_default();
             let pieces = choice.pointer_mut("/delta/tool_calls").and_then(Value::as_array_mut);
+            if pieces.is_none() || (self.known.len() >= MOST_CHOICES && !self.known.contains_key(&number)) {
+                continue;
+            }
+            let known = self.known.entry(number).or_default();
             for piece in pieces.into_iter().flatten().filter_map(Value::as_object_mut) {
                 if known.ids.len() >= MOST_CALLS {
                     break;

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use memchr::memmem;
-
 use super::attempt::{Letter, Limits, Verdict, attempt};
 use super::call::{Call, Purpose};
 use super::guard::Guard;
@@ -11,7 +9,7 @@ use super::outgoing::Payload;
 use super::plain::Form;
 use super::stream::UsageChunk;
 use super::worker::{Held, Worker};
-use crate::dialect::{Adjustments, InjectUsage, adjust};
+use crate::dialect::{Adjustments, InjectUsage, adjust, complains_of};
 use crate::engine::Mode;
 use crate::ids::EndpointIx;
 use crate::policy::model::Endpoint;
@@ -36,7 +34,7 @@ pub(super) async fn ask(
     let mut verdict = attempt(&worker.pool, &target, first, limits, held, &mut |headers| guard.hear(headers)).await;
     if let Verdict::Refused(objection) = &verdict
         && inject == InjectUsage::Yes
-        && memmem::find(&objection.body, b"stream_options").is_some()
+        && complains_of(&objection.body, "stream_options")
     {
         // The client has not asked for it, so it is not the client's fault.
         let again = letter(snapshot, call, endpoint, InjectUsage::No);

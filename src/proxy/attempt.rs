@@ -22,7 +22,7 @@ use super::worker::Held;
 use crate::dialect::faults::FaultTable;
 use crate::dialect::retry_hint::retry_hint;
 use crate::dialect::{Asked, Kind, WireError, error_body};
-use crate::engine::{Failure, Fault, Verdict as Consequence};
+use crate::engine::{Failure, Fault, Usage, Verdict as Consequence};
 use crate::policy::model::Timeouts;
 use crate::state::Target;
 
@@ -91,6 +91,8 @@ pub(super) struct Trouble {
     pub fault: Fault,
     /// When the provider wants to be asked again.
     pub retry_after: Option<Duration>,
+    /// What the provider says was used nevertheless.
+    pub usage: Option<Usage>,
     /// In words, without secrets.
     pub detail: String,
     /// Whether the clock that ran out was the whole request's.
@@ -110,7 +112,7 @@ impl Trouble {
     }
 
     fn new(fault: impl Into<Fault>, detail: impl Into<String>) -> Self {
-        Self { fault: fault.into(), retry_after: None, detail: detail.into(), deadline_passed: false }
+        Self { fault: fault.into(), retry_after: None, usage: None, detail: detail.into(), deadline_passed: false }
     }
 }
 
@@ -284,7 +286,7 @@ fn disguised(mut parts: response::Parts, error: &WireError, body: Bytes, judge: 
         }
         Consequence::TryElsewhere => {
             let retry_after = retry_after(&parts.headers, &body);
-            Verdict::Failed(Trouble { retry_after, ..Trouble::new(fault, detail) })
+            Verdict::Failed(Trouble { retry_after, usage: error.usage, ..Trouble::new(fault, detail) })
         }
     }
 }

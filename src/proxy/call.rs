@@ -90,8 +90,9 @@ impl Call {
             None => true,
         };
         let named = route.served_as.admits(endpoint, &self.asked);
-        let is_text = self.request.mode != Mode::Embedding;
-        (named || (reach == Reach::AnyStandIn && is_text && route.served_as.stands_in(endpoint)))
+        // What one account has is not asked of another, and vectors of two models are never mixed.
+        let is_anybodys = !self.is_pinned && self.request.mode != Mode::Embedding;
+        (named || (reach == Reach::AnyStandIn && is_anybodys && route.served_as.stands_in(endpoint)))
             && is_permitted(snapshot, &self.overrides, endpoint)
             && (self.request.mode != Mode::Embedding || comparable())
     }

@@ -199,9 +199,10 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
     let mut is_new = failures.is_empty();
     let mut decide_among = |excluded: &[EndpointIx], side: bool, reach: Reach| {
         let mut candidates = snapshot.candidates(call.route, &call.request, &call.warmth, excluded, now);
-        candidates.retain(|candidate| call.may_go_to(snapshot, candidate.endpoint, reach));
         candidates.retain(|candidate| failures.may_be_long_enough(candidate.context));
+        candidates.retain(|candidate| call.may_go_to(snapshot, candidate.endpoint, Reach::AnyStandIn));
         let all = candidates.len();
+        candidates.retain(|candidate| call.may_go_to(snapshot, candidate.endpoint, reach));
         candidates.retain(|candidate| !side || call.is_beside(snapshot, candidate.endpoint));
         let wish = wished(snapshot, call);
         let mut view = snapshot.view(call.route, &call.request, &candidates, now);
@@ -225,8 +226,7 @@ fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
         plan = decide_among(failures.tried(), false, Reach::Named);
     }
     if plan.entries.is_empty() && !snapshot.model.routes[call.route].served_as.is_empty() {
-        let more = decide_among(failures.tried(), false, Reach::AnyStandIn);
-        plan = if more.entries.is_empty() { plan } else { more };
+        plan = decide_among(failures.tried(), false, Reach::AnyStandIn);
     }
     for (endpoint, score) in &plan.scores {
         snapshot.seats[*endpoint].cell.scored(*score);

@@ -55,6 +55,9 @@ impl Failures {
         let Trouble { fault, retry_after, .. } = trouble;
         let detail = exchange.conceal(trouble.detail.into());
         trouble.detail = String::from_utf8_lossy(&detail).into_owned();
+        if let (Some(usage), Some(guard)) = (trouble.usage, exchange.call()) {
+            guard.measured(Tokens::ZERO, Some(usage));
+        }
         exchange.settle(End::Failed { fault, retry_after });
         exchange.has_failed(endpoint, fault.failure);
         let model = &exchange.snapshot.model;

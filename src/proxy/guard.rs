@@ -191,7 +191,7 @@ impl Guard {
             Mode::Stream | Mode::Plain => self.output_estimate,
         };
         let estimate = Usage { input: self.prompt, output, ..Usage::default() };
-        if end.may_be_billed() { self.reported.unwrap_or(estimate) } else { Usage::default() }
+        if self.may_be_billed(end) { self.reported.unwrap_or(estimate) } else { Usage::default() }
     }
 
     fn settle_quota(&self, tickets: Tickets, end: End, usage: Usage, now: Timestamp) {
@@ -285,7 +285,7 @@ impl Guard {
             took: now.since(self.sent_at),
             first_token: self.first_token,
         };
-        if !end.may_be_billed() {
+        if !self.may_be_billed(end) {
             self.settle_grant(Tokens::ZERO, PicoUsd::ZERO);
             return free;
         }
@@ -320,6 +320,11 @@ impl Guard {
     fn settle_grant(&self, used: Tokens, list: PicoUsd) -> Option<Covered> {
         let allowance = self.snapshot.model.endpoints[self.endpoint].allowance?;
         Some(self.snapshot.allowances[allowance].cell.settle(self.grant.as_ref()?, used, list))
+    }
+
+    /// Whether the provider may charge for it, or tells of what it has used.
+    fn may_be_billed(&self, end: End) -> bool {
+        end.may_be_billed() || self.reported.is_some_and(|usage| usage.input + usage.output > Tokens::ZERO)
     }
 
     const fn basis(&self) -> Basis {

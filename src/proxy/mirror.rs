@@ -32,7 +32,7 @@ use crate::observe::ShadowSide;
 use crate::policy::model::Shadow;
 use crate::runtime;
 use crate::state::{Berth, Comparison, Conversation, MirrorSeat, Snapshot, Warmth};
-use crate::units::PicoUsd;
+use crate::units::{PicoUsd, Tokens};
 
 /// Sets a shadow's view of a conversation apart from that of those who answer it: its cache knows what it was sent.
 const APART: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -137,7 +137,8 @@ async fn run(
     let limits = Limits { timeouts, answer: timeouts.answer(mode), deadline };
     let mut held = worker.shared.hold();
     let end = match ask(&worker, &snapshot, &call, &guard, limits, &mut held).await {
-        Verdict::Failed(Trouble { fault, retry_after, detail, .. }) => {
+        Verdict::Failed(Trouble { fault, retry_after, usage, detail, .. }) => {
+            guard.measured(Tokens::ZERO, usage);
             let id = &snapshot.model.endpoints[guard.endpoint()].id;
             let detail = conceal_keys(snapshot.seats[guard.endpoint()].target.conceal(detail.into()));
             let detail = String::from_utf8_lossy(&detail);

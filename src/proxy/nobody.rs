@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::call::Call;
 use super::reply::Refusal;
-use crate::engine::{Cause, Plan};
+use crate::engine::{Cause, Plan, Reason};
 use crate::policy::model::{Excluded, Model};
 use crate::runtime;
 use crate::state::Snapshot;
@@ -62,12 +62,14 @@ fn exclusions(model: &Model, excluded: &[Excluded]) -> String {
     format!(": {}", first_few(said))
 }
 
-/// Why the first few are not asked.
+/// Why the first few are not asked; those first that may be another time.
 fn rejections(snapshot: &Snapshot, plan: &Plan) -> String {
-    first_few(plan.rejected.iter().map(|(endpoint, reason)| {
-        let blamed =
-            snapshot.seats[*endpoint].cell.blamed(runtime::now()).map(|failure| format!(" ({})", failure.label()));
-        format!("{} {}{}", snapshot.model.endpoints[*endpoint].id, reason.words(), blamed.unwrap_or_default())
+    let mut rejected = plan.rejected.clone();
+    rejected.sort_by_key(|(_, reason)| matches!(reason, Reason::Incapable | Reason::TooLong | Reason::TooDear));
+    first_few(rejected.into_iter().map(|(endpoint, reason)| {
+        let blamed = snapshot.seats[endpoint].cell.blamed(runtime::now());
+        let blamed = blamed.map(|failure| format!(" ({})", failure.label())).unwrap_or_default();
+        format!("{} {}{blamed}", snapshot.model.endpoints[endpoint].id, reason.words())
     }))
 }
 

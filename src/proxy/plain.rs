@@ -144,5 +144,5 @@ fn not_json(headers: &HeaderMap) -> Trouble {
 }
 
 fn broken(detail: String) -> Trouble {
-    Trouble { fault: Failure::Reset.into(), retry_after: None, detail, deadline_passed: false }
+    Trouble { fault: Failure::Reset.into(), retry_after: None, usage: None, detail, deadline_passed: false }
 }

@@ -215,3 +215,14 @@ async fn a_call_with_an_absurd_number_is_the_first_one() {
     let text = rig.stream("m").await.text();
     assert_eq!(text, events.replace("900000000000", "0"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failed_answer_has_used_is_counted_as_wasted() {
+    let up = provider(serving(&["m"]));
+    let rig = Rig::new(&upstream("up", "m", "10", "10"), "", &[("up", &up)]);
+    let body = r#"{"choices":[],"usage":{"prompt_tokens":100000,"completion_tokens":0}}"#.to_owned();
+    up.fault_next(Fault::Reply(Canned { status: 200, headers: Vec::new(), body }));
+    assert_eq!(rig.chat("m").await.status, 200, "the second time");
+    let wasted = rig.metric("faregate_wasted_cost_usd_total{reason=\"cut\"}");
+    assert!((wasted - 1.0).abs() < 1e-9, "{wasted}");
+}

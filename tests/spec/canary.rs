@@ -246,3 +246,53 @@ async fn openai_is_asked_for_the_model_that_was_asked_for_and_what_it_no_longer_
     let reply = ask(0, "gpt-99").await;
     assert_eq!((reply.status.as_u16(), reply.code()), (404, "no_route".to_owned()));
 }
+
+/// Two accounts that stand in for other models of OpenAI's.
+fn stand_ins() -> (Rig, std::sync::Arc<faregate::simulated::Provider>, std::sync::Arc<faregate::simulated::Provider>) {
+    let (kimi, step) = (provider(serving(&["kimi-k3"])), provider(serving(&["step-3.7-flash"])));
+    let upstream = |name: &str| {
+        format!("[upstreams.{name}]\nprovider = \"{name}\"\nbase_url = \"http://{name}/v1\"\nkeys = [\"literal:sk\"]\n")
+    };
+    let config = upstream("moonshot") + &upstream("stepfun");
+    let policy = "[[routes]]\nname = \"r\"\nmodels = [\"gpt-*\"]\ncluster = [\"@*\"]\n";
+    (Rig::new(&config, policy, &[("moonshot", &kimi), ("stepfun", &step)]), kimi, step)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sole_stand_in_that_hangs_leaves_time_for_those_of_other_models() {
+    let (rig, kimi, step) = stand_ins();
+    kimi.set_fault(Some(Fault::HangBeforeHead));
+    let mut body = talk(1, None);
+    body["model"] = "gpt-5".into();
+    let reply = rig.post("/v1/chat/completions", &body).await;
+    assert_eq!((reply.status.as_u16(), step.stats().requests), (200, 1), "{}", reply.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_account_has_is_not_asked_of_a_stand_in_for_another_model() {
+    let (rig, kimi, step) = stand_ins();
+    kimi.set_fault(Some(Fault::Outage));
+    let file = json!([{ "type": "file", "file": { "file_id": "file-1" } }]);
+    let body = json!({ "model": "gpt-5", "messages": [{ "role": "user", "content": file }] });
+    for _ in 0..3 {
+        assert_ne!(rig.post("/v1/chat/completions", &body).await.status, 200);
+    }
+    assert_eq!(step.stats().requests, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_told_when_the_stand_ins_come_back() {
+    let (rig, kimi, step) = stand_ins();
+    let snapshot = rig.worker.shared.snapshot();
+    for seat in snapshot.seats.values().filter(|seat| seat.cell.id.as_str().starts_with("moonshot/")) {
+        seat.cell.set_wish(faregate::state::Override::Disabled, None);
+    }
+    let headers = vec![("retry-after".to_owned(), "2".to_owned())];
+    step.set_fault(Some(Fault::Reply(faregate::simulated::Canned { status: 429, headers, body: String::new() })));
+    let mut body = talk(1, None);
+    body["model"] = "gpt-5".into();
+    rig.post("/v1/chat/completions", &body).await;
+    let reply = rig.post("/v1/chat/completions", &body).await;
+    assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (429, "2"), "{}", reply.text());
+    assert_eq!(kimi.stats().requests, 0);
+}

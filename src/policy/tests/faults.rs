@@ -129,6 +129,30 @@ fn an_allowance_of_one_model_says_nothing_of_the_others() {
 }
 
 #[test]
+fn what_a_client_has_sent_is_no_name_of_an_error() {
+    let body =
+        r#"{"detail":[{"msg":"no"}],"sent":{"metadata":{"code":"insufficient_quota","type":"unsupported_country"}}}"#;
+    let error = WireError::parse(body.as_bytes());
+    let table = table("openai");
+    assert_eq!(table.classify(422, &error, &Asked::new(b"{}")).failure, Failure::QuotaExhausted);
+    let asked = br#"{"metadata":{"code":"insufficient_quota","type":"unsupported_country"}}"#;
+    assert_eq!(table.classify(422, &error, &Asked::new(asked)).scope, Scope::Nothing);
+    // Where validators give it back it is not looked at.
+    let echoed = r#"{"detail":[{"msg":"no","input":"x"}],"body":{"metadata":{"code":"insufficient_quota"}}}"#;
+    assert_eq!(classify(&table, 422, echoed).failure, Failure::BadRequest);
+}
+
+#[test]
+fn one_request_that_a_firewall_does_not_like_is_no_reason_to_leave_a_provider_alone() {
+    let page = "<title>Attention Required! | Cloudflare</title>Sorry, you have been blocked";
+    assert_eq!(classify(&table("groq"), 403, page), Fault { failure: Failure::Auth, scope: Scope::Endpoint });
+    let closed = r#"{"error":{"message":"This organization has been disabled for violating our Usage Policy."}}"#;
+    assert_eq!(classify(&table("openai"), 403, closed).failure, Failure::Auth, "and is no filter");
+    let busy = r#"{"error":{"message":"Concurrency limit: too many requests, see your usage limit"}}"#;
+    assert_eq!(classify(&table("openai"), 429, busy).failure, Failure::RateLimited);
+}
+
+#[test]
 fn an_operator_knows_better_than_the_catalogue() {
     let more = "errors = [{ names = [\"1113\"], class = \"rate_limited\" }, { status = 418, class = \"overloaded\", scope = \"endpoint\" }]";
     let table = table_with("zhipu", more);
