@@ -108,6 +108,13 @@ impl Adjustments {
         }
     }
 
+    /// Whether whoever has to be told which tools to call can be.
+    pub fn keeps_tool_choice(&self) -> bool {
+        const NAME: &str = "tool_choice";
+        let is_weaker = |(path, _, to): &(String, String, String)| path == NAME && (to == "auto" || to == "none");
+        !self.drops(NAME) && !self.only.iter().any(|(name, _)| name == NAME) && !self.replace.iter().any(is_weaker)
+    }
+
     /// Whether a field is refused.
     pub fn drops(&self, name: &str) -> bool {
         self.drop.iter().any(|dropped| dropped == name)

@@ -250,6 +250,10 @@ fn needs(fields: &Fields<'_>, prompt: &str) -> Capabilities {
     let has = |needle: &str| memmem::find(prompt.as_bytes(), needle.as_bytes()).is_some();
     let wanted = [
         (Capabilities::TOOLS, filled(fields.tools) || filled(fields.functions)),
+        (
+            Capabilities::FORCED_TOOLS,
+            fields.tool_choice.is_some_and(|raw| raw.get() == "\"required\"" || raw.get().starts_with('{')),
+        ),
         // In a text, quotes are escaped: these bytes can only be a key or a value of the API's own.
         (Capabilities::VISION, has("\"image_url\"")),
         (Capabilities::AUDIO, has("\"input_audio\"")),

@@ -59,6 +59,7 @@ fields!(
     prompt,
     input,
     tools,
+    tool_choice,
     functions,
     response_format,
     reasoning_effort,

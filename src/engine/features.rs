@@ -92,6 +92,8 @@ impl Capabilities {
     pub const REASONING: Self = Self(8);
     /// Hears or speaks.
     pub const AUDIO: Self = Self(16);
+    /// Calls the tools that it is told to. Follows from what is changed of its requests, so that nobody has to say it.
+    pub const FORCED_TOOLS: Self = Self(32);
 
     /// Each capability with its name in configurations.
     pub const NAMED: [(&'static str, Self); 5] = [
@@ -106,6 +108,12 @@ impl Capabilities {
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Those that are not in `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether everything in `needed` is in `self`.

@@ -30,7 +30,7 @@ use super::relay::{ReplyBody, StreamRelay};
 use super::reply::Refusal;
 use super::watchdog::Watched;
 use super::worker::Held;
-use crate::engine::{Admission, Entry, Mode, Others, Plan, decide};
+use crate::engine::{Admission, Capabilities, Entry, Mode, Others, Plan, Request, decide};
 use crate::ids::EndpointIx;
 use crate::observe::Outcome;
 use crate::runtime;
@@ -192,26 +192,36 @@ fn explain(snapshot: &Snapshot, plan: &Plan) -> String {
     plan.entries.iter().take(2).map(terms).collect::<Vec<_>>().join("; ")
 }
 
-/// Whom to ask now. Where a key has failed, its other endpoints come into question only if nobody else does.
+/// Whom to ask now. Who cannot be told which tools to call does only where nobody can.
 fn decide_again(exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
+    let plan = decide_for(&call.request, exchange, call, failures);
+    if !plan.entries.is_empty() || !call.request.needs.covers(Capabilities::FORCED_TOOLS) {
+        return plan;
+    }
+    let needs = call.request.needs.without(Capabilities::FORCED_TOOLS);
+    decide_for(&Request { needs, ..call.request }, exchange, call, failures)
+}
+
+/// Whom to ask `request` of. Where a key has failed, its other endpoints come into question only if nobody else does.
+fn decide_for(request: &Request, exchange: &Exchange, call: &Call, failures: &Failures) -> Plan {
     let snapshot = &exchange.snapshot;
     let now = runtime::now();
-    let mut is_new = failures.is_empty();
+    let mut is_new = failures.is_empty() && request.needs == call.request.needs;
     let mut decide_among = |excluded: &[EndpointIx], side: bool, reach: Reach| {
-        let mut candidates = snapshot.candidates(call.route, &call.request, &call.warmth, excluded, now);
+        let mut candidates = snapshot.candidates(call.route, request, &call.warmth, excluded, now);
         candidates.retain(|candidate| failures.may_be_long_enough(candidate.context));
         candidates.retain(|candidate| call.may_go_to(snapshot, candidate.endpoint, Reach::AnyStandIn));
         let all = candidates.len();
         candidates.retain(|candidate| call.may_go_to(snapshot, candidate.endpoint, reach));
         candidates.retain(|candidate| !side || call.is_beside(snapshot, candidate.endpoint));
         let wish = wished(snapshot, call);
-        let mut view = snapshot.view(call.route, &call.request, &candidates, now);
+        let mut view = snapshot.view(call.route, request, &candidates, now);
         view.objective = &wish;
         view.others = if candidates.len() < all { Others::Left } else { Others::None };
         if std::mem::take(&mut is_new) {
-            snapshot.inlet.arrives(&view, &call.request, now);
+            snapshot.inlet.arrives(&view, request, now);
         }
-        decide(&view, &call.request, now, &mut *exchange.worker.rng.lock())
+        decide(&view, request, now, &mut *exchange.worker.rng.lock())
     };
     let mut plan = match failures.tried_or_barred() {
         Some(excluded) => decide_among(&excluded, true, Reach::Named),

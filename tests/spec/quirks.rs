@@ -142,3 +142,25 @@ async fn a_whole_answer_that_does_not_come_is_asked_of_another_before_all_the_ti
     let reply = rig.stream("m").await;
     assert_eq!((reply.status.as_u16(), reply.header("x-faregate-upstream")), (200, "b"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_can_be_told_which_tools_to_call_is_asked_first() {
+    let (a, b) = (provider(serving(&["m"])), provider(serving(&["m"])));
+    let quirk = "keys = []\nquirks = [{ replace = { tool_choice = { required = \"auto\" } }, only = { tool_choice = [\"auto\"] } }]";
+    let config = upstream("a", "m", "1", "1").replace("keys = []", quirk) + &upstream("b", "m", "5", "5");
+    let rig = Rig::new(&config, "[objective]\nspread = \"0%\"\n", &[("a", &a), ("b", &b)]);
+    let tools = json!([{ "type": "function", "function": { "name": "f", "parameters": { "type": "object" } } }]);
+    let ask = async |choice: Value| {
+        let reply = rig.post("/v1/chat/completions", &asking(&json!({ "tools": tools, "tool_choice": choice }))).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        (reply.header("x-faregate-upstream").to_owned(), reply.header("x-faregate-adjusted").to_owned())
+    };
+    let named = json!({ "type": "function", "function": { "name": "f" } });
+    for (choice, expected) in
+        [(json!("auto"), "a"), (json!("none"), "a"), (json!("required"), "b"), (named.clone(), "b")]
+    {
+        assert_eq!(ask(choice.clone()).await.0, expected, "{choice}");
+    }
+    b.set_fault(Some(Fault::Outage));
+    assert_eq!(ask(named).await, ("a".to_owned(), "tool_choice dropped".to_owned()), "rather that than nothing");
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::dialect::Forms;
 use crate::dialect::faults::FaultTable;
-use crate::engine::{Capabilities, Limits, Price};
+use crate::engine::{Capabilities, Limits, Mode, Price};
 use crate::ids::{AllowanceIx, EndpointId, EndpointIx, IdVec, KeyIx, UpstreamIx};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::fields::Spoiled;
@@ -246,10 +246,21 @@ fn add_model(
             max_output: either(own, listed, |model| model.max_output),
             retires: either(own, listed, |model| model.retires),
             adjustments: Arc::clone(&adjustments),
-            capabilities: either(own, listed, |model| model.capabilities).unwrap_or(Capabilities::NONE),
+            capabilities: with_forced_tools(
+                either(own, listed, |model| model.capabilities).unwrap_or(Capabilities::NONE),
+                &adjustments,
+            ),
             limits: own.map_or_else(Limits::default, |model| model.limits),
         });
     }
+}
+
+/// Whoever has tools can be told to call them, unless that is taken out of its requests.
+fn with_forced_tools(capabilities: Capabilities, adjustments: &Forms) -> Capabilities {
+    let kept = [Mode::Plain, Mode::Stream].into_iter().all(|mode| adjustments.of(mode).keeps_tool_choice());
+    let more =
+        if kept && capabilities.covers(Capabilities::TOOLS) { Capabilities::FORCED_TOOLS } else { Capabilities::NONE };
+    capabilities.with(more)
 }
 
 /// Whoever charges less for cached tokens has a cache.
