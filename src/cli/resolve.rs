@@ -207,8 +207,7 @@ impl Listed {
         let shown = |price: &Option<String>| price.clone().unwrap_or_else(|| "unknown".to_owned());
         let tokens = self.second_in_output_tokens.map_or_else(|| "-".to_owned(), |tokens| tokens.to_string());
         let handicap = self.handicap.as_ref().map_or_else(String::new, |one| format!("  (handicap {one})"));
-        let names = |names: &Vec<String>| format!("  (for {})", names.join(", "));
-        let only = self.only_for.as_ref().map(names).unwrap_or_default();
+        let only = self.only_for.as_deref().map(|names| format!("  (for {})", first_few(names))).unwrap_or_default();
         let (name, input, output) = (&self.endpoint, shown(&self.input), shown(&self.output));
         let notes = self.price_notes();
         line(text, &format!("    {name:width$}  {input:>10} {output:>10}  {tokens}{notes}{handicap}{only}"));
@@ -288,4 +287,12 @@ fn dollars(price: PricePerMtok) -> String {
 fn line(text: &mut String, content: &str) {
     let written = writeln!(text, "{content}");
     debug_assert!(written.is_ok(), "writing to a string does not fail");
+}
+
+/// Some of many names; `--format json` has all of them.
+fn first_few(names: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let more = names.len().saturating_sub(SHOWN);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    names.iter().take(SHOWN).cloned().chain(more).collect::<Vec<_>>().join(", ")
 }
