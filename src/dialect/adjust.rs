@@ -43,7 +43,13 @@ impl Adjustments {
         !self.default.is_empty()
             || !self.set.is_empty()
             || renamed.chain(dropped).chain(replaced).chain(chosen).chain(bounded).any(has_field)
-            || self.roles.iter().any(|(role, _)| has(role))
+            || self.may_concern_messages(body)
+    }
+
+    /// The same of messages, or of a body that has them.
+    fn may_concern_messages(&self, messages: &[u8]) -> bool {
+        let has = |text: &str| memmem::find(messages, text.as_bytes()).is_some();
+        self.roles.iter().any(|(role, _)| has(role))
             || (self.content == Some(Content::Text) && has(messages::PART))
             || (self.call_ids == Some(CallIds::Nine) && has(messages::TOOL_CALL))
             || match self.reasoning {
@@ -136,14 +142,8 @@ impl Adjustments {
     }
 
     fn apply_to_messages(&self, object: &mut Object<'_>, told: &mut Vec<String>) {
-        let concerned = !self.roles.is_empty()
-            || self.reasoning.is_some_and(|reasoning| reasoning != Reasoning::Kept)
-            || self.content == Some(Content::Text)
-            || self.call_ids == Some(CallIds::Nine);
-        if !concerned {
-            return;
-        }
-        let changed = object.get("messages").and_then(|raw| messages::adjust(raw, self, told));
+        let concerned = object.get("messages").filter(|raw| self.may_concern_messages(raw.as_bytes()));
+        let changed = concerned.and_then(|raw| messages::adjust(raw, self, told));
         if let Some(messages) = changed {
             object.set("messages", messages);
         }
