@@ -23,7 +23,7 @@ use super::headers;
 use super::hedge::race;
 use super::large::PlainRelay;
 use super::mirror;
-use super::nobody::nothing_eligible;
+use super::nobody::{nothing_eligible, rejections};
 use super::overrides::Explain;
 use super::plain::{Form, Plain};
 use super::relay::{ReplyBody, StreamRelay};
@@ -156,7 +156,11 @@ fn next_call(exchange: &mut Exchange, call: &Call, failures: &Failures) -> Resul
     let snapshot = Arc::clone(&exchange.snapshot);
     let mut plan = decide_again(exchange, call, failures);
     if plan.entries.is_empty() {
-        return Err(failures.or_else(&snapshot.model, || nothing_eligible(&snapshot, &plan, call)));
+        if failures.is_empty() {
+            return Err(nothing_eligible(&snapshot, &plan, call));
+        }
+        plan.rejected.retain(|(endpoint, _)| !failures.has_asked(*endpoint));
+        return Err(failures.refusal(&snapshot.model).besides(&rejections(&snapshot, &plan)));
     }
     let is_retry = !failures.is_empty();
     if is_retry && !snapshot.routes[call.route].with(|state| state.withdraw(runtime::now())) {

@@ -81,6 +81,11 @@ impl Failures {
         }
     }
 
+    /// Whether `endpoint` was asked, be it to be asked again or not.
+    pub(super) fn has_asked(&self, endpoint: EndpointIx) -> bool {
+        self.tried.contains(&endpoint)
+    }
+
     /// What was tried, with what has failed with it, if anything has.
     pub(super) fn tried_or_barred(&self) -> Option<Vec<EndpointIx>> {
         (!self.barred.is_empty()).then(|| self.tried().iter().chain(&self.barred).copied().collect())

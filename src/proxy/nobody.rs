@@ -63,7 +63,7 @@ fn exclusions(model: &Model, excluded: &[Excluded]) -> String {
 }
 
 /// Why the first few are not asked; those first that may be another time.
-fn rejections(snapshot: &Snapshot, plan: &Plan) -> String {
+pub(super) fn rejections(snapshot: &Snapshot, plan: &Plan) -> String {
     let mut rejected = plan.rejected.clone();
     rejected.sort_by_key(|(_, reason)| matches!(reason, Reason::Incapable | Reason::TooLong | Reason::TooDear));
     first_few(rejected.into_iter().map(|(endpoint, reason)| {

@@ -144,6 +144,18 @@ impl Refusal {
         }
     }
 
+    /// The same, with what there is to say of those who were not asked.
+    pub(super) fn besides(mut self, others: &str) -> Self {
+        if let Self::UpstreamFailed { reason } | Self::UpstreamTimeout { reason } | Self::NoEndpoint { reason, .. } =
+            &mut self
+            && !others.is_empty()
+        {
+            *reason += "; not asked: ";
+            *reason += others;
+        }
+        self
+    }
+
     /// How the request ended, for the metrics.
     pub(super) fn outcome(&self) -> Outcome {
         match self {

@@ -181,7 +181,12 @@ async fn what_no_stand_in_of_a_model_can_do_one_of_another_model_does() {
     let schema = json!({ "type": "json_schema", "json_schema": { "name": "a", "schema": { "type": "object" } } });
     body["response_format"] = schema;
     // For want of anything better OpenAI is asked once more, and then left alone for a moment.
-    rig.post("/v1/chat/completions", &body).await;
+    let failed = rig.post("/v1/chat/completions", &body).await;
+    assert!(
+        failed.text().contains("not asked: zhipu/glm-5.3#literal cannot do what is asked for"),
+        "{}",
+        failed.text()
+    );
     let reply = rig.post("/v1/chat/completions", &body).await;
     assert_eq!(reply.status, 503, "{}", reply.text());
     for word in ["openai/gpt-4o#literal has failed (reset)", "zhipu/glm-5.3#literal cannot do what is asked for"] {
