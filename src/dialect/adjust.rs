@@ -11,7 +11,7 @@ use super::adjustments::{Adjustments, Bounds, CallIds, Content, LENGTHS, Reasoni
 use super::body::Kind;
 use super::messages;
 use super::nested;
-use super::object::Object;
+use super::object::{Object, may_have};
 use super::splice::{InjectUsage, SplicePoints, splice};
 
 /// Fields that requests for vectors have, in one provider's API or another's. No other is put into them: most say how to
@@ -33,8 +33,6 @@ pub struct Adjusted {
 impl Adjustments {
     /// Whether it could change `body`. Looks for names only, so that a body without them need not be read again.
     fn may_concern(&self, body: &[u8]) -> bool {
-        let has = |text: &str| memmem::find(body, text.as_bytes()).is_some();
-        let has_field = |name: &str| has(&format!("\"{name}\""));
         let renamed = self.rename.iter().map(|(name, _)| name.as_str());
         let dropped = self.drop.iter().map(|path| nested::last_name(path));
         let replaced = self.replace.iter().map(|(path, ..)| nested::last_name(path));
@@ -42,7 +40,7 @@ impl Adjustments {
         let bounded = self.bounds.iter().map(|(name, _)| name.as_str());
         !self.default.is_empty()
             || !self.set.is_empty()
-            || renamed.chain(dropped).chain(replaced).chain(chosen).chain(bounded).any(has_field)
+            || renamed.chain(dropped).chain(replaced).chain(chosen).chain(bounded).any(|name| may_have(body, name))
             || self.may_concern_messages(body)
     }
 
@@ -62,7 +60,7 @@ impl Adjustments {
     /// Whether `body` may have a field by the name that it has here, for which a bound of `earlier` rules holds.
     fn hides(&self, body: &[u8], earlier: &[&Self]) -> bool {
         let is_bounded = |name: &str| bounds_on(earlier, name).next().is_some();
-        self.rename.iter().any(|(from, to)| is_bounded(from) && memmem::find(body, to.as_bytes()).is_some())
+        self.rename.iter().any(|(from, to)| is_bounded(from) && may_have(body, to))
     }
 }
 

@@ -3,11 +3,10 @@
 //! Only what leads to the field is read; everything beside it keeps its bytes and its order, because a schema whose
 //! fields change places is another prompt to a provider's cache.
 
-use memchr::memmem;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::object::Object;
+use super::object::{Object, may_have};
 
 /// Takes out what is at `path`. Says whether there was anything.
 pub(super) fn remove(object: &mut Object<'_>, path: &str) -> bool {
@@ -33,8 +32,8 @@ pub(super) type Edit<'e> = &'e dyn Fn(&mut Object<'_>, &str) -> bool;
 pub(super) fn edit(object: &mut Object<'_>, path: &str, change: Edit<'_>) -> bool {
     let Some((step, rest)) = path.split_once('.') else { return change(object, path) };
     let name = step.strip_suffix("[]").unwrap_or(step);
-    let has_field = |raw: &&str| memmem::find(raw.as_bytes(), format!("\"{}\"", last_name(rest)).as_bytes()).is_some();
-    let Some(raw) = object.get(name).filter(has_field) else { return false };
+    let leads_on = |raw: &&str| may_have(raw.as_bytes(), last_name(rest));
+    let Some(raw) = object.get(name).filter(leads_on) else { return false };
     let changed = if name == step { inside(raw, rest, change) } else { inside_each(raw, rest, change) };
     let Some(text) = changed else { return false };
     object.set(name, text);

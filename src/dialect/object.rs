@@ -4,11 +4,17 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
+use memchr::memmem;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::fields::Text;
+
+/// Whether a field called `name` may stand anywhere in `json`, without reading it.
+pub(super) fn may_have(json: &[u8], name: &str) -> bool {
+    memmem::find(json, format!("\"{name}\"").as_bytes()).is_some()
+}
 
 /// An object whose values are not understood.
 #[derive(Debug, Default)]

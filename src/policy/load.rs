@@ -13,7 +13,7 @@ use super::fields::Document;
 use super::inputs::{Inputs, Sources};
 use super::model::Model;
 use super::nearest::advice;
-use super::offers::{OfferedHost, offers};
+use super::offers::{Account, offers};
 use super::raw::config::{Config, config};
 use super::raw::policy::{Policy, policy};
 use super::secrecy::Syntax;
@@ -94,11 +94,9 @@ fn default_config(env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let mut text = format!("policy = \"{USUAL_POLICY}\"\n");
     let mut any = None;
     for offer in offers() {
-        let listed = |(host, _): &(&OfferedHost, _)| !host.models.is_empty();
-        for (host, variable) in offer.accounts(env).into_iter().filter(listed) {
+        let listed = |account: &Account<'_>| !account.host.models.is_empty();
+        for Account { name, host, variable } in offer.accounts(env).into_iter().filter(listed) {
             let (provider, region) = (offer.name, &host.region);
-            let is_usual = offer.hosts.first().is_some_and(|first| first.region == *region);
-            let name = if is_usual { provider.to_owned() } else { format!("{provider}-{region}") };
             write!(text, "\n[upstreams.{name}]\nprovider = \"{provider}\"\nregion = \"{region}\"\n").ok()?;
             writeln!(text, "keys = [\"env:{variable}\"]").ok()?;
             any = Some(());

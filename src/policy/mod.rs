@@ -36,7 +36,7 @@ pub use builtin::{BUILTIN, Builtin, find as builtin};
 pub(crate) use dated::undated;
 pub use diagnostic::{Diagnostic, Location, Severity, render};
 pub use inputs::Sources;
-pub(crate) use offers::{Offer, OfferedHost, offers};
+pub(crate) use offers::{Account, Offer, offers};
 pub(crate) use quantity::duration;
 pub(crate) use raw::url::{UrlError, base_url};
 pub(crate) use secrecy::is_variable;

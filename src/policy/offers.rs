@@ -31,6 +31,17 @@ pub(crate) struct OfferedHost {
     pub(crate) models: Vec<String>,
 }
 
+/// A host whose key is set.
+#[derive(Debug)]
+pub(crate) struct Account<'o> {
+    /// What an upstream there is called: as its provider, and with the region where that is not the usual one.
+    pub(crate) name: String,
+    /// The host.
+    pub(crate) host: &'o OfferedHost,
+    /// The first of its variables that holds a key.
+    pub(crate) variable: &'o String,
+}
+
 impl Offer {
     /// Whether the catalogue has models of it. Of the others only their user knows what they serve.
     pub(crate) fn is_listed(&self) -> bool {
@@ -48,10 +59,17 @@ impl Offer {
         own.unwrap_or(&self.key_variables)
     }
 
-    /// The hosts whose keys are set, with the first variable that holds one.
-    pub(crate) fn accounts(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<(&OfferedHost, &String)> {
+    /// The hosts whose keys are set.
+    pub(crate) fn accounts(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<Account<'_>> {
         let is_set = |name: &&String| env(name).is_some_and(|value| !value.trim().is_empty());
-        self.hosts.iter().filter_map(|host| Some((host, host.key_variables.iter().find(is_set)?))).collect()
+        let hosts = self.hosts.iter().enumerate();
+        hosts
+            .filter_map(|(at, host)| {
+                let variable = host.key_variables.iter().find(is_set)?;
+                let name = if at == 0 { self.name.to_owned() } else { format!("{}-{}", self.name, host.region) };
+                Some(Account { name, host, variable })
+            })
+            .collect()
     }
 
     /// The host of a region; the usual one if none is named.

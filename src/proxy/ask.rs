@@ -52,7 +52,7 @@ fn letter<'a>(snapshot: &Snapshot, call: &'a Call, endpoint: EndpointIx, inject:
     let Endpoint { model, adjustments, .. } = &snapshot.model.endpoints[endpoint];
     let whole = Adjustments::whole_answer();
     let is_faked = call.is_faked(snapshot, endpoint);
-    let mode = if is_faked { Mode::Plain } else { call.request.mode };
+    let mode = call.mode_at(snapshot, endpoint);
     let mut rules = vec![&snapshot.model.routes[call.route].params, adjustments.of(mode)];
     rules.extend(is_faked.then_some(&whole));
     let adjusted = adjust(call.kind, &call.body, &call.splice, model, inject, &rules);

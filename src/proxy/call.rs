@@ -89,12 +89,18 @@ impl Call {
             Some(model) => snapshot.model.endpoints[endpoint].model == model,
             None => true,
         };
-        let named = route.served_as.admits(endpoint, &self.asked);
-        // What one account has is not asked of another, and vectors of two models are never mixed.
-        let is_anybodys = !self.is_pinned && self.request.mode != Mode::Embedding;
-        (named || (reach == Reach::AnyStandIn && is_anybodys && route.served_as.stands_in(endpoint)))
+        self.is_for(snapshot, endpoint, reach)
             && is_permitted(snapshot, &self.overrides, endpoint)
             && (self.request.mode != Mode::Embedding || comparable())
+    }
+
+    /// Whether `endpoint` serves the name that was asked for, or stands in for another one where that is enough.
+    pub(super) fn is_for(&self, snapshot: &Snapshot, endpoint: EndpointIx, reach: Reach) -> bool {
+        let served_as = &snapshot.model.routes[self.route].served_as;
+        // What one account has is not asked of another, and vectors of two models are never mixed.
+        let is_anybodys = !self.is_pinned && self.request.mode != Mode::Embedding;
+        served_as.admits(endpoint, &self.asked)
+            || (reach == Reach::AnyStandIn && is_anybodys && served_as.stands_in(endpoint))
     }
 
     /// Refuses what only one account can answer where several could be asked: whose it is, only the client knows.
@@ -103,7 +109,7 @@ impl Call {
             return Ok(());
         }
         let model = &snapshot.model;
-        let candidates = model.routes[self.route].tiers.iter().flatten().map(|candidate| candidate.endpoint);
+        let candidates = model.routes[self.route].candidates().map(|candidate| candidate.endpoint);
         let possible = candidates.filter(|endpoint| self.may_go_to(snapshot, *endpoint, Reach::Named));
         let keys = possible.map(|one| &model.keys[model.endpoints[one].key]);
         let accounts: BTreeMap<&str, &str> = keys.map(|key| (&*key.account, &*key.id)).collect();
@@ -125,6 +131,11 @@ impl Call {
         let tools = self.request.needs.covers(Capabilities::TOOLS);
         let is_stream = self.kind == Kind::Chat && self.request.mode == Mode::Stream;
         is_stream && snapshot.model.endpoints[endpoint].adjustments.of(Mode::Stream).fakes_stream(tools)
+    }
+
+    /// In which form `endpoint` is asked for its answer.
+    pub(super) fn mode_at(&self, snapshot: &Snapshot, endpoint: EndpointIx) -> Mode {
+        if self.is_faked(snapshot, endpoint) { Mode::Plain } else { self.request.mode }
     }
 
     /// What was changed of it for `endpoint`, if anything.

@@ -199,11 +199,10 @@ impl Exchange {
 
     /// An upstream's error without the key that it may echo, ours or any that looks like one.
     pub(crate) fn conceal(&self, text: Bytes) -> Bytes {
-        let text = match self.endpoint {
+        match self.endpoint {
             Some(endpoint) => self.snapshot.seats[endpoint].target.conceal(text),
-            None => text,
-        };
-        dialect::conceal_keys(text)
+            None => dialect::conceal_keys(text),
+        }
     }
 
     /// The reply headers that say what faregate did.

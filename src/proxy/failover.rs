@@ -216,7 +216,7 @@ fn decide_for(request: &Request, exchange: &Exchange, call: &Call, failures: &Fa
         candidates.retain(|candidate| failures.may_be_long_enough(candidate.context));
         candidates.retain(|candidate| call.may_go_to(snapshot, candidate.endpoint, Reach::AnyStandIn));
         let all = candidates.len();
-        candidates.retain(|candidate| call.may_go_to(snapshot, candidate.endpoint, reach));
+        candidates.retain(|candidate| call.is_for(snapshot, candidate.endpoint, reach));
         candidates.retain(|candidate| !side || call.is_beside(snapshot, candidate.endpoint));
         let wish = wished(snapshot, call);
         let mut view = snapshot.view(call.route, request, &candidates, now);

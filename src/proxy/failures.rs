@@ -8,7 +8,7 @@ use super::call::Call;
 use super::ending::End;
 use super::exchange::Exchange;
 use super::reply::Refusal;
-use crate::engine::{Entry, Failure, Mode, Verdict};
+use crate::engine::{Entry, Failure, Verdict};
 use crate::ids::EndpointIx;
 use crate::policy::model::{Model, Route};
 use crate::runtime;
@@ -146,13 +146,15 @@ impl Failures {
         let route = &snapshot.model.routes[call.route];
         let goes_on = self.troubles.len() + 1 < attempts(route)
             && snapshot.routes[call.route].with(|state| state.would_grant(runtime::now()));
-        match (call.is_faked(snapshot, entry.endpoint), goes_on) {
-            (false, true) => entry.first_token_limit(),
-            (false, false) => route.timeouts.answer(call.request.mode),
-            (true, true) if route.candidates().nth(1).is_some() => {
-                route.timeouts.answer(Mode::Plain).mul_f64(SHARE_OF_ONE)
-            }
-            (true, _) => route.timeouts.answer(Mode::Plain),
+        let most = route.timeouts.answer(call.mode_at(snapshot, entry.endpoint));
+        if !goes_on {
+            most
+        } else if !call.is_faked(snapshot, entry.endpoint) {
+            entry.first_token_limit()
+        } else if route.candidates().nth(1).is_some() {
+            most.mul_f64(SHARE_OF_ONE)
+        } else {
+            most
         }
     }
 

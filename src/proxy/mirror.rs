@@ -25,8 +25,7 @@ use super::relay::LINGER;
 use super::service::lot;
 use super::stream::{Ending, Reader, Step};
 use super::worker::Worker;
-use crate::dialect::conceal_keys;
-use crate::engine::{Admission, Entry, Mode, Usage, decide};
+use crate::engine::{Admission, Entry, Usage, decide};
 use crate::ids::EndpointIx;
 use crate::observe::ShadowSide;
 use crate::policy::model::Shadow;
@@ -133,14 +132,14 @@ async fn run(
 ) {
     let timeouts = snapshot.model.routes[call.route].timeouts;
     let deadline = runtime::instant() + timeouts.total;
-    let mode = if call.is_faked(&snapshot, guard.endpoint()) { Mode::Plain } else { call.request.mode };
-    let limits = Limits { timeouts, answer: timeouts.answer(mode), deadline };
+    let answer = timeouts.answer(call.mode_at(&snapshot, guard.endpoint()));
+    let limits = Limits { timeouts, answer, deadline };
     let mut held = worker.shared.hold();
     let end = match ask(&worker, &snapshot, &call, &guard, limits, &mut held).await {
         Verdict::Failed(Trouble { fault, retry_after, usage, detail, .. }) => {
             guard.measured(Tokens::ZERO, usage);
             let id = &snapshot.model.endpoints[guard.endpoint()].id;
-            let detail = conceal_keys(snapshot.seats[guard.endpoint()].target.conceal(detail.into()));
+            let detail = snapshot.seats[guard.endpoint()].target.conceal(detail.into());
             let detail = String::from_utf8_lossy(&detail);
             tracing::info!(endpoint = %id, class = fault.failure.label(), detail = %detail.escape_debug(), "shadow failed");
             End::Failed { fault, retry_after }

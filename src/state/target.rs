@@ -9,9 +9,9 @@ use memchr::memmem;
 use secrecy::ExposeSecret;
 
 use super::cells::ServerCell;
-use crate::dialect::Kind;
 use crate::dialect::faults::FaultTable;
 use crate::dialect::quota_headers::Windows;
+use crate::dialect::{Kind, conceal_keys};
 use crate::policy::model::{BaseUrl, Key, Upstream};
 
 /// The fixed parts of requests to one upstream with one key.
@@ -95,8 +95,12 @@ impl Target {
         }
     }
 
-    /// `text` without the key, which some providers echo in their errors.
+    /// `text` without the key, which some providers echo in their errors, and without any that looks like one.
     pub fn conceal(&self, text: Bytes) -> Bytes {
+        conceal_keys(self.conceal_own(text))
+    }
+
+    fn conceal_own(&self, text: Bytes) -> Bytes {
         const MASK: &[u8] = b"[redacted]";
         let header = self.authorization.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
         let key = header.strip_prefix(b"Bearer ").unwrap_or_default();

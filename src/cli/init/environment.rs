@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::draft::{Deployment, Draft, Facts, Key, Rules, Serves, Unlisted};
 use super::places::Catalogue;
-use crate::policy::{Offer, OfferedHost};
+use crate::policy::{Account, Offer};
 
 /// Whose models stand in for OpenAI's.
 const STAND_INS: [&str; 5] = ["zhipu", "dashscope", "qianfan", "baichuan", "zhinao"];
@@ -40,13 +40,10 @@ pub(super) fn draft(catalogue: &Catalogue, env: &dyn Fn(&str) -> Option<String>)
 
 /// What a provider's keys that are set give access to: the mainland and the rest of the world have keys of their own.
 fn accounts(offer: &Offer, catalogue: &Catalogue, env: &dyn Fn(&str) -> Option<String>) -> Vec<Rc<Deployment>> {
-    let account = |(host, variable): (&OfferedHost, &String)| {
-        let address = catalogue.address(offer.name, &host.region);
-        let wish =
-            address.region.as_ref().map_or_else(|| offer.name.to_owned(), |region| format!("{}-{region}", offer.name));
+    let account = |Account { name, host, variable }: Account<'_>| {
         Rc::new(Deployment {
-            address,
-            wish,
+            address: catalogue.address(offer.name, &host.region),
+            wish: name,
             key: Key::Variable(variable.clone()),
             label: None,
             serves: Serves::All,

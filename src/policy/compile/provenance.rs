@@ -23,7 +23,7 @@ const GONE_WITHIN_DAYS: i32 = 90;
 /// Warns of what is doubtful among what is used. The first `named` routes are the policy's own.
 pub(super) fn warn(routes: &IdVec<RouteIx, Route>, named: usize, tables: &Tables, context: &Context<'_>) {
     let count = if named == 0 { usize::MAX } else { named };
-    let candidates = routes.values().take(count).flat_map(|route| route.tiers.iter().flatten());
+    let candidates = routes.values().take(count).flat_map(Route::candidates);
     let used: BTreeSet<EndpointIx> = candidates.map(|candidate| candidate.endpoint).collect();
     let named = |ix: EndpointIx| {
         let endpoint = &tables.endpoints[ix];

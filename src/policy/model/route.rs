@@ -93,15 +93,14 @@ impl Route {
     /// The only model whose embeddings this route gives to those who ask for `asked`, unless they are all equivalent:
     /// that of the first in its cluster.
     pub fn embeds_with(&self, model: &Model, asked: &str) -> Option<Arc<str>> {
-        let mut candidates = self.tiers.iter().flatten().map(|candidate| candidate.endpoint);
+        let mut candidates = self.candidates().map(|candidate| candidate.endpoint);
         let first = candidates.find(|endpoint| self.served_as.admits(*endpoint, asked))?;
         (self.equivalent == Equivalence::Unknown).then(|| Arc::clone(&model.endpoints[first].model))
     }
 
     /// Whether any of its endpoints serves those who ask for `asked`. One that has none at all is another matter.
     pub fn knows(&self, asked: &str) -> bool {
-        let mut candidates = self.tiers.iter().flatten();
-        self.tiers.is_empty() || candidates.any(|candidate| self.served_as.admits(candidate.endpoint, asked))
+        self.tiers.is_empty() || self.candidates().any(|candidate| self.served_as.admits(candidate.endpoint, asked))
     }
 }
 
